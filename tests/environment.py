@@ -1,0 +1,11 @@
+"""The environment the tests run in: set before Django reads its settings, whatever `.env` says."""
+
+import os
+
+os.environ["DASHTAM_ENV_FILE"] = os.devnull
+os.environ.setdefault("SECRET_KEY", "tests-only-" + "x" * 50)
+os.environ.setdefault("DASHTAM_KEYS", "t1:" + "dGVzdHMtb25seS1rZXktdGhpcnR5LXR3by1ieXRlcyE=")
+os.environ.setdefault("DASHTAM_FINGERPRINT_KEY", "dGVzdHMtb25seS1maW5nZXJwcmludC1rZXktMzJieXQ=")
+os.environ["STATICFILES_BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+os.environ["EMAIL_URL"] = "memorymail://"
+os.environ["LOG_LEVEL"] = "WARNING"
