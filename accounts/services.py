@@ -1,0 +1,327 @@
+"""Saving accounts and balances, and what everything together is worth."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from django.utils.timezone import now
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Account, BalanceSnapshot, ExchangeRate, NetWorth
+from accounts.types import (
+    BANKING_TYPES,
+    INVESTMENT_TYPES,
+    LIABILITY_TYPES,
+    AccountType,
+    BalanceChange,
+    Counts,
+    NetWorthChange,
+    Saved,
+)
+from dashtam.money import amount
+from dashtam.text import clean_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import date
+    from typing import Any
+    from uuid import UUID
+
+    from django_stubs_ext import StrPromise
+
+    from accounts.types import AccountData, SnapshotSource
+    from dashtam.models import User
+
+EURO = "EUR"
+
+# What accounts are for, in the order a page shows it.
+GROUPS = (
+    (_("Banking"), BANKING_TYPES | {AccountType.CASH}),
+    (_("Investments"), INVESTMENT_TYPES),
+    (_("Cards and loans"), LIABILITY_TYPES),
+)
+OTHER_GROUP = _("Property and other")
+
+# What a provider says of an account, its balance apart: that is set when all its rows are saved.
+FIELDS = (
+    "account_number_masked",
+    "name",
+    "institution_name",
+    "account_type",
+    "currency",
+    "is_active",
+    "provider_metadata",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """Assets (≥ 0), liabilities (≤ 0) and their sum in one currency."""
+
+    currency: str
+    assets: Decimal
+    liabilities: Decimal
+
+    @property
+    def total(self) -> Decimal:
+        """Assets less what is owed."""
+        return self.assets + self.liabilities
+
+    @property
+    def assets_percent(self) -> int:
+        """The assets' part of everything that is owned or owed, 0 to 100."""
+        whole = self.assets - self.liabilities
+        return int(100 * self.assets / whole) if whole else 100
+
+
+@dataclass(frozen=True, slots=True)
+class AccountGroup:
+    """Accounts that serve one purpose; `sums` are (currency, amount), known balances only."""
+
+    label: StrPromise
+    accounts: list[Account]
+    sums: list[tuple[str, Decimal]]
+
+
+@dataclass(frozen=True, slots=True)
+class NetWorthView:
+    """Net worth by currency and converted; `unconverted` names the currencies without a rate."""
+
+    by_currency: tuple[Worth, ...]
+    converted: Worth
+    unconverted: tuple[str, ...]
+    account_count: int
+
+
+def save_accounts(
+    user_id: UUID, connection_id: UUID, rows: Sequence[AccountData]
+) -> tuple[Saved, dict[str, Account]]:
+    """Save accounts (without balances) inside the caller's transaction.
+
+    Returns the counts and the stored accounts by provider id. A balance that will change counts
+    its account as updated.
+    """
+    ids = {row.provider_account_id for row in rows}
+    stored = {
+        account.provider_account_id: account
+        for account in Account.objects.filter(
+            connection_id=connection_id, provider_account_id__in=ids
+        )
+    }
+    new = {
+        row.provider_account_id: Account(
+            user_id=user_id,
+            connection_id=connection_id,
+            provider_account_id=row.provider_account_id,
+            **_values(row),
+        )
+        for row in rows
+        if row.provider_account_id not in stored
+    }
+    changed = [
+        stored[row.provider_account_id]
+        for row in rows
+        if row.provider_account_id in stored and _overwrite(stored[row.provider_account_id], row)
+    ]
+    Account.objects.bulk_create(new.values())
+    Account.objects.bulk_update(changed, [*FIELDS, "missing_since", "updated_at"])
+    moved = {
+        row.provider_account_id
+        for row in rows
+        if row.provider_account_id in stored and _is_news(stored[row.provider_account_id], row)
+    } | {account.provider_account_id for account in changed}
+    counts = Counts(
+        fetched=len(rows),
+        created=len(new),
+        updated=len(moved),
+        unchanged=len(ids) - len(new) - len(moved),
+        ignored=len(rows) - len(ids),
+    )
+    return Saved(counts=counts), {**stored, **new}
+
+
+def set_balance(
+    account: Account, data: AccountData, *, source: SnapshotSource, sync_id: UUID
+) -> BalanceChange | None:
+    """Take a snapshot, and move the account's balance when this one is not older.
+
+    Runs inside the caller's transaction; returns the change of the balance, if it changed. A source
+    that did not say a balance changes nothing.
+    """
+    if data.balance is None:
+        return None
+    take_snapshot(account, data, source=source, sync_id=sync_id)
+    if is_older(account, data):
+        return None
+    previous = account.balance
+    account.balance = data.balance
+    account.available_balance = data.available_balance
+    account.balance_as_of = data.balance_as_of or now()
+    if previous == data.balance:
+        return None
+    return BalanceChange(
+        account_id=account.pk, previous=previous, new=data.balance, currency=account.currency
+    )
+
+
+def is_older(account: Account, data: AccountData) -> bool:
+    """Whether the account's balance is already newer than what this says."""
+    return bool(
+        account.balance_as_of and data.balance_as_of and data.balance_as_of < account.balance_as_of
+    )
+
+
+def take_snapshot(
+    account: Account, data: AccountData, *, source: SnapshotSource, sync_id: UUID
+) -> None:
+    """Add one balance to the account's history, unless it says that very thing already."""
+    snapshot = {
+        "balance": data.balance,
+        "available_balance": data.available_balance,
+        "holdings_value": data.holdings_value,
+        "cash_value": data.cash_value,
+        "currency": account.currency,
+        "as_of": data.balance_as_of or now(),
+    }
+    history = BalanceSnapshot.objects.filter(account=account)
+    if not history.filter(**snapshot).exists():
+        BalanceSnapshot.objects.create(
+            user_id=account.user_id, account=account, sync_id=sync_id, source=source, **snapshot
+        )
+
+
+def net_worth(user: User, *, on: date | None = None) -> NetWorthView:
+    """What a person's counted accounts are worth: two statements, whatever their number."""
+    accounts = Account.objects.for_user(user).counted()
+    assets: defaultdict[str, Decimal] = defaultdict(Decimal)
+    liabilities: defaultdict[str, Decimal] = defaultdict(Decimal)
+    count = 0
+    for account in accounts.only("balance", "currency", "account_type", "user_type"):
+        owed = account.is_liability or (account.balance or 0) < 0
+        (liabilities if owed else assets)[account.currency] += account.balance or 0
+        count += 1
+    worths = tuple(
+        Worth(currency, assets[currency], liabilities[currency])
+        for currency in sorted(assets.keys() | liabilities.keys())
+    )
+    rates = _rates({worth.currency for worth in worths} | {user.base_currency}, on=on)
+    return NetWorthView(
+        by_currency=worths,
+        converted=_converted(worths, user.base_currency, rates),
+        unconverted=tuple(
+            worth.currency for worth in worths if _rate(worth.currency, user, rates) is None
+        ),
+        account_count=count,
+    )
+
+
+def grouped(accounts: Iterable[Account]) -> list[AccountGroup]:
+    """Accounts by what they are for, empty groups left out; sums are per currency."""
+    by_group: defaultdict[StrPromise, list[Account]] = defaultdict(list)
+    for account in accounts:
+        by_group[_group_of(account.kind)].append(account)
+    return [
+        AccountGroup(label, by_group[label], _sums(by_group[label]))
+        for label in (*(label for label, _kinds in GROUPS), OTHER_GROUP)
+        if by_group[label]
+    ]
+
+
+def recalculate_net_worth(user: User) -> NetWorthChange | None:
+    """Keep the net worth of now inside the caller's transaction; the change, when it changed."""
+    view = net_worth(user)
+    kept = NetWorth.objects.select_for_update().filter(user=user).first()
+    is_same_currency = kept is not None and kept.currency == user.base_currency
+    previous = kept.value if kept and is_same_currency else Decimal(0)
+    if is_same_currency and previous == view.converted.total:
+        return None
+    NetWorth.objects.update_or_create(
+        user=user,
+        defaults={
+            "value": view.converted.total,
+            "currency": user.base_currency,
+            "account_count": view.account_count,
+        },
+    )
+    if previous == view.converted.total:
+        return None
+    return NetWorthChange(
+        previous=previous,
+        new=view.converted.total,
+        currency=user.base_currency,
+        account_count=view.account_count,
+    )
+
+
+def _group_of(kind: AccountType) -> StrPromise:
+    return next((label for label, kinds in GROUPS if kind in kinds), OTHER_GROUP)
+
+
+def _sums(accounts: Iterable[Account]) -> list[tuple[str, Decimal]]:
+    sums: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for account in accounts:
+        if account.balance is not None:
+            sums[account.currency] += account.balance
+    return sorted(sums.items())
+
+
+def _values(row: AccountData) -> dict[str, Any]:
+    return {
+        "account_number_masked": clean_text(row.account_number_masked, 64),
+        "name": clean_text(row.name, 200),
+        "institution_name": clean_text(row.institution_name, 200),
+        "account_type": row.account_type,
+        "currency": row.currency,
+        "is_active": row.is_active,
+        "provider_metadata": dict(row.metadata),
+    }
+
+
+def _overwrite(account: Account, row: AccountData) -> bool:
+    values: dict[str, Any] = {**_values(row), "missing_since": None}
+    changes = {name: value for name, value in values.items() if getattr(account, name) != value}
+    for name, value in changes.items():
+        setattr(account, name, value)
+    if changes:
+        account.updated_at = now()
+    return bool(changes)
+
+
+def _is_news(account: Account, row: AccountData) -> bool:
+    return (
+        row.balance is not None
+        and not is_older(account, row)
+        and (account.balance, account.available_balance) != (row.balance, row.available_balance)
+    )
+
+
+def _rates(currencies: Iterable[str], *, on: date | None) -> Mapping[str, Decimal]:
+    wanted = set(currencies) - {EURO}
+    if len(wanted | {EURO}) == 1 or len(set(currencies)) == 1:
+        return {EURO: Decimal(1)}
+    latest = ExchangeRate.objects.latest_on(on or now().date()).filter(currency__in=wanted)
+    return {EURO: Decimal(1), **dict(latest.values_list("currency", "per_euro"))}
+
+
+def _rate(currency: str, user: User, rates: Mapping[str, Decimal]) -> Decimal | None:
+    """How much of the person's base currency one unit is worth; None when no rate is known."""
+    if currency == user.base_currency:
+        return Decimal(1)
+    if currency not in rates or user.base_currency not in rates:
+        return None
+    return rates[user.base_currency] / rates[currency]
+
+
+def _converted(worths: Iterable[Worth], base: str, rates: Mapping[str, Decimal]) -> Worth:
+    assets = liabilities = Decimal(0)
+    for worth in worths:
+        if worth.currency == base:
+            assets, liabilities = assets + worth.assets, liabilities + worth.liabilities
+        elif worth.currency in rates and base in rates:
+            rate = rates[base] / rates[worth.currency]
+            assets += amount(worth.assets * rate)
+            liabilities += amount(worth.liabilities * rate)
+    return Worth(base, assets, liabilities)

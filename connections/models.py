@@ -1,0 +1,285 @@
+"""Connections, their syncs with steps, and the rows that could not be read."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.timezone import now
+from django.utils.translation import gettext_lazy as _
+
+from connections.errors import Fenced
+from connections.types import (
+    UNFINISHED,
+    ConnectionStatus,
+    CredentialType,
+    StepKind,
+    StepStatus,
+    SyncStatus,
+    SyncTrigger,
+)
+from dashtam.fields import choices
+from dashtam.owned import Owned, OwnedQuerySet
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from accounts.types import Counts
+
+LEASE = timedelta(minutes=2)
+MAX_ATTEMPTS = 5
+
+# expired, revoked and failed connections come back by reconnecting in place.
+TRANSITIONS = {
+    ConnectionStatus.PENDING: {ConnectionStatus.ACTIVE, ConnectionStatus.FAILED},
+    ConnectionStatus.ACTIVE: {
+        ConnectionStatus.EXPIRED,
+        ConnectionStatus.REVOKED,
+        ConnectionStatus.FAILED,
+    },
+    ConnectionStatus.EXPIRED: {ConnectionStatus.ACTIVE},
+    ConnectionStatus.REVOKED: {ConnectionStatus.ACTIVE},
+    ConnectionStatus.FAILED: {ConnectionStatus.ACTIVE},
+    ConnectionStatus.DISCONNECTED: set(),
+}
+
+
+class ForbiddenTransition(Exception):
+    """A connection was asked to change its status in a way that has no meaning."""
+
+
+class ProviderSetting(models.Model):
+    """The operator's switch beside the code's registry."""
+
+    slug = models.SlugField(_("provider"), primary_key=True)
+    enabled = models.BooleanField(_("enabled"), default=True)
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Connection(Owned):
+    """One person's way to one provider; its credentials are kept sealed."""
+
+    provider_slug = models.SlugField(_("provider"))
+    alias = models.CharField(_("own name"), max_length=200, blank=True)
+    institution_name = models.CharField(_("institution"), max_length=200, blank=True)
+    status = models.CharField(
+        _("status"),
+        max_length=16,
+        choices=choices(ConnectionStatus),
+        default=ConnectionStatus.PENDING,
+    )
+    status_reason = models.CharField(max_length=64, blank=True)
+    credential_type = models.CharField(max_length=16, choices=choices(CredentialType))
+    credentials = models.TextField(blank=True, editable=False)
+    credentials_expires_at = models.DateTimeField(null=True, blank=True)
+    refresh_started_at = models.DateTimeField(null=True, blank=True)
+    provider_user_key = models.CharField(max_length=64, blank=True, editable=False)
+    cursor = models.TextField(blank=True)
+    failure_count = models.PositiveIntegerField(default=0)
+    connected_at = models.DateTimeField(null=True, blank=True)
+    last_sync_at = models.DateTimeField(null=True, blank=True)
+    next_sync_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[OwnedQuerySet[Connection]] = OwnedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "provider_slug", "provider_user_key"],
+                condition=~Q(provider_user_key="") & ~Q(status="disconnected"),
+                name="connection_once_per_login",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_sync_at"],
+                name="connection_due",
+                condition=Q(next_sync_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def title(self) -> str:
+        """What the person calls it."""
+        return self.alias or self.institution_name or self.provider_slug
+
+    def become(self, status: ConnectionStatus, reason: str = "") -> None:
+        """Change the status in memory; ForbiddenTransition when the change has no meaning."""
+        before = ConnectionStatus(self.status)
+        if status != ConnectionStatus.DISCONNECTED and status not in TRANSITIONS[before] | {before}:
+            raise ForbiddenTransition(f"{before} → {status}")
+        self.status = status
+        self.status_reason = reason
+
+
+class SyncQuerySet(OwnedQuerySet["Sync"]):
+    """Claims of syncs, by conditional UPDATEs: two workers never both win."""
+
+    def unfinished(self) -> SyncQuerySet:
+        """Those still queued or running."""
+        return self.filter(status__in=UNFINISHED)
+
+    def claim(self, sync_id: UUID | str, owner: str) -> Sync | None:
+        """Take a queued sync, or one whose worker's lease ran out; None when it is not free."""
+        is_free = Q(status=SyncStatus.QUEUED) | Q(
+            status=SyncStatus.RUNNING, lease_expires_at__lt=now()
+        )
+        claimed = self.filter(is_free, pk=sync_id).update(
+            status=SyncStatus.RUNNING,
+            started_at=now(),
+            lease_owner=owner,
+            lease_expires_at=now() + LEASE,
+            fence=F("fence") + 1,
+            attempt=F("attempt") + 1,
+        )
+        return self.select_related("connection", "user").get(pk=sync_id) if claimed else None
+
+    def stalled(self) -> SyncQuerySet:
+        """Those whose worker died: the lease ran out, or the queue never delivered them."""
+        return self.filter(
+            Q(status=SyncStatus.RUNNING, lease_expires_at__lt=now())
+            | Q(status=SyncStatus.QUEUED, updated_at__lt=now() - LEASE)
+        )
+
+
+class Sync(Owned):
+    """One run of reading a connection and saving what came back."""
+
+    connection = models.ForeignKey(Connection, models.CASCADE, related_name="syncs")
+    trigger = models.CharField(max_length=16, choices=choices(SyncTrigger))
+    status = models.CharField(max_length=16, choices=choices(SyncStatus), default=SyncStatus.QUEUED)
+    force = models.BooleanField(default=False)
+    scope = models.JSONField(default=dict, blank=True)
+    requested_at = models.DateTimeField(default=now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    lease_owner = models.CharField(max_length=100, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    fence = models.PositiveIntegerField(default=0)
+    attempt = models.PositiveIntegerField(default=0)
+    resume_point = models.JSONField(default=dict, blank=True)
+    error_code = models.CharField(max_length=64, blank=True)
+    error_params = models.JSONField(default=dict, blank=True)
+
+    objects: ClassVar[SyncQuerySet] = SyncQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["connection"],
+                condition=Q(status__in=["queued", "running"]),
+                name="one_unfinished_sync_per_connection",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["connection", "-requested_at"], name="sync_of_connection"),
+            models.Index(
+                fields=["lease_expires_at"],
+                name="sync_leased",
+                condition=Q(status__in=["queued", "running"]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.trigger} {self.requested_at:%Y-%m-%d %H:%M}"
+
+    def hold(self) -> None:
+        """Lengthen the lease inside the caller's transaction; Fenced when another worker took over.
+
+        Every chunk calls it first: the row lock it takes orders this worker's writes against a
+        successor's claim.
+        """
+        held = Sync.objects.filter(pk=self.pk, fence=self.fence, status=SyncStatus.RUNNING).update(
+            lease_expires_at=now() + LEASE, updated_at=now()
+        )
+        if not held:
+            raise Fenced(str(self.pk))
+
+
+class SyncStep(Owned):
+    """What became of one kind of rows of one account in one sync."""
+
+    sync = models.ForeignKey(Sync, models.CASCADE, related_name="steps")
+    kind = models.CharField(max_length=16, choices=choices(StepKind))
+    account = models.ForeignKey(
+        "accounts.Account", models.CASCADE, null=True, blank=True, related_name="steps"
+    )
+    status = models.CharField(
+        max_length=16, choices=choices(StepStatus), default=StepStatus.RUNNING
+    )
+    fetched = models.PositiveIntegerField(default=0)
+    created = models.PositiveIntegerField(default=0)
+    updated = models.PositiveIntegerField(default=0)
+    unchanged = models.PositiveIntegerField(default=0)
+    ignored = models.PositiveIntegerField(default=0)
+    quarantined = models.PositiveIntegerField(default=0)
+    cancelled = models.PositiveIntegerField(default=0)
+    deactivated = models.PositiveIntegerField(default=0)
+    pages = models.PositiveIntegerField(default=0)
+    error_code = models.CharField(max_length=64, blank=True)
+
+    objects: ClassVar[OwnedQuerySet[SyncStep]] = OwnedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(
+                    fetched=F("created")
+                    + F("updated")
+                    + F("unchanged")
+                    + F("ignored")
+                    + F("quarantined")
+                ),
+                name="step_accounts_for_every_row",
+            ),
+            models.UniqueConstraint(
+                fields=["sync", "kind", "account"], name="step_once_per_account"
+            ),
+            models.UniqueConstraint(
+                fields=["sync", "kind"],
+                condition=Q(account__isnull=True),
+                name="step_once_without_account",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.status}"
+
+    def tally(self, counts: Counts) -> None:
+        """Add one chunk's counts, in memory."""
+        self.fetched += counts.fetched
+        self.created += counts.created
+        self.updated += counts.updated
+        self.unchanged += counts.unchanged
+        self.ignored += counts.ignored
+        self.quarantined += counts.quarantined
+        self.cancelled += counts.cancelled
+        self.deactivated += counts.deactivated
+
+
+class QuarantinedRecord(Owned):
+    """A row that could not be read: its reason, and the row itself, sealed."""
+
+    step = models.ForeignKey(SyncStep, models.CASCADE, related_name="quarantine")
+    provider_id = models.CharField(max_length=300, blank=True)
+    reason = models.CharField(max_length=64)
+    params = models.JSONField(default=dict, blank=True)
+    payload = models.TextField(blank=True, editable=False)
+    redacted = models.TextField(blank=True)
+    resolution = models.CharField(max_length=16, blank=True)
+    resolved_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[OwnedQuerySet[QuarantinedRecord]] = OwnedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        indexes = [models.Index(fields=["user", "-created_at"], name="quarantine_of_user")]
+
+    def __str__(self) -> str:
+        return self.reason

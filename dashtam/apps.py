@@ -1,0 +1,7 @@
+"""Dashtam's own app."""
+
+from django.apps import AppConfig
+
+
+class DashtamConfig(AppConfig):
+    name = "dashtam"

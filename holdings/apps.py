@@ -1,0 +1,7 @@
+"""The holdings app."""
+
+from django.apps import AppConfig
+
+
+class HoldingsConfig(AppConfig):
+    name = "holdings"

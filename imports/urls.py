@@ -1,0 +1,13 @@
+"""Addresses of the imports app."""
+
+from django.urls import path
+
+from imports import views
+
+app_name = "imports"
+urlpatterns = [
+    path("", views.statements, name="list"),
+    path("<uuid:pk>/", views.statement, name="statement"),
+    path("<uuid:pk>/confirm/", views.confirm, name="confirm"),
+    path("<uuid:pk>/discard/", views.discard, name="discard"),
+]

@@ -1,0 +1,146 @@
+"""Bringing a statement file: choose, look, confirm, watch."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.db.models import Q, Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect
+
+from accounts.models import Account
+from connections.errors import SyncInProgress
+from connections.models import QuarantinedRecord, SyncStep
+from connections.types import StepKind
+from dashtam.people import signed_in
+from imports import services
+from imports.formats.types import StatementRefused
+from imports.forms import StatementForm
+from imports.models import StatementFile
+from imports.preview import SHOWN_UNREADABLE
+from imports.templatetags.sentences import refusal_sentence
+from imports.types import StatementStatus
+from imports.uploads import MAX_UPLOAD_BYTES, TOO_LARGE
+
+HISTORY_LENGTH = 50
+# What is no statement at all is 415; a statement that cannot be read is 422.
+NOT_A_STATEMENT = frozenset(
+    {"empty_file", "not_a_statement", "html_page", "archive", "pdf", "spreadsheet"}
+)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def statements(request: HttpRequest) -> HttpResponse:
+    """The drop zone and the files so far; a POST reads one file and leads to its preview."""
+    form = StatementForm()
+    if request.method != "POST":
+        return show(request, form)
+    if TOO_LARGE in request.META:
+        return refused(request, form, StatementRefused("too_large", limit=limit_in_megabytes()))
+    form = StatementForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return show(request, form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    upload = form.cleaned_data["statement"]
+    try:
+        statement = services.preview_upload(
+            signed_in(request), file_name=upload.name, data=upload.read()
+        )
+    except StatementRefused as refusal:
+        return refused(request, form, refusal)
+    return go_to(request, statement)
+
+
+def refused(request: HttpRequest, form: StatementForm, refusal: StatementRefused) -> HttpResponse:
+    """The form again, with what is wrong with the file and what to do."""
+    if refusal.code == "too_large":
+        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    elif refusal.code in NOT_A_STATEMENT:
+        status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    else:
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+    return show(request, form, status=status, refusal=refusal)
+
+
+def show(
+    request: HttpRequest,
+    form: StatementForm,
+    *,
+    status: int = HTTPStatus.OK,
+    refusal: StatementRefused | None = None,
+) -> HttpResponse:
+    """The page of the drop zone."""
+    history = StatementFile.objects.for_user(signed_in(request)).light().order_by("-created_at")
+    context = {
+        "form": form,
+        "refusal": refusal,
+        "history": history[:HISTORY_LENGTH],
+        "limit_bytes": MAX_UPLOAD_BYTES,
+        "limit": limit_in_megabytes(),
+    }
+    return render(request, "imports/statement_list.html", context, status=status)
+
+
+def limit_in_megabytes() -> str:
+    """The size limit as a page says it."""
+    return str(MAX_UPLOAD_BYTES // 1_000_000)
+
+
+def go_to(request: HttpRequest, statement: StatementFile) -> HttpResponse:
+    """To the file's own page; a file known already says since when."""
+    if statement.status == StatementStatus.IMPORTED:
+        messages.info(request, gettext("This file was imported before. Nothing was changed."))
+    response = redirect("imports:statement", statement.pk)
+    return HttpResponseClientRedirect(response.url) if "HX-Request" in request.headers else response
+
+
+@require_safe
+def statement(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """One file, whatever became of it; its live part alone when htmx asks."""
+    found = get_object_or_404(StatementFile.objects.for_user(signed_in(request)).light(), pk=pk)
+    part = "HX-Request" in request.headers
+    template = "imports/_statement.html" if part else "imports/statement_detail.html"
+    context = result_of(found) if found.status == StatementStatus.IMPORTED else {}
+    return render(request, template, {"statement": found, **context})
+
+
+def result_of(statement: StatementFile) -> dict[str, Any]:
+    """What became of an imported file: counts, its accounts, the rows that could not be read."""
+    steps = SyncStep.objects.filter(sync_id=statement.sync_id)
+    of_transactions = Q(kind=StepKind.TRANSACTIONS)
+    quarantine = QuarantinedRecord.objects.filter(step__sync_id=statement.sync_id)
+    return {
+        "outcome": steps.aggregate(
+            created=Sum("created", filter=of_transactions),
+            updated=Sum("updated", filter=of_transactions),
+            known=Sum("unchanged", filter=of_transactions),
+            quarantined=Sum("quarantined"),
+        ),
+        "accounts": Account.objects.filter(steps__sync_id=statement.sync_id).distinct(),
+        "quarantine": quarantine.order_by("created_at")[:SHOWN_UNREADABLE],
+    }
+
+
+@require_POST
+def confirm(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Import a file that was looked at."""
+    found = get_object_or_404(StatementFile.objects.for_user(signed_in(request)).light(), pk=pk)
+    try:
+        services.confirm(found)
+    except (StatementRefused, SyncInProgress) as refusal:
+        messages.error(request, refusal_sentence(refusal.code, refusal.params))
+    return redirect("imports:statement", pk)
+
+
+@require_POST
+def discard(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Forget a file that was only looked at."""
+    found = get_object_or_404(StatementFile.objects.for_user(signed_in(request)).light(), pk=pk)
+    services.discard(found)
+    messages.success(request, gettext("The file was discarded. Nothing was imported."))
+    return redirect("imports:list")

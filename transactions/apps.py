@@ -1,0 +1,7 @@
+"""The transactions app."""
+
+from django.apps import AppConfig
+
+
+class TransactionsConfig(AppConfig):
+    name = "transactions"

@@ -1,0 +1,149 @@
+"""Which incoming row is which stored row: the ids of file rows, and pending rows that settled.
+
+A provider's row keeps the provider's id. A file's row has the bank's FITID, which some banks reuse:
+the plain id then belongs to whichever (date, amount) took it first, and the others get
+`FITID#<8 hex of date|amount>#n`. A row without FITID is known by its content:
+`~<sha256 of date|amount|normalised description>#n`, n counting equal rows of the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from dashtam.money import canonical
+from transactions.types import TransactionStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import date
+
+    from transactions.models import Transaction
+    from transactions.types import TransactionData
+
+# A pending row may settle this much later and, with a tip, this much larger or smaller.
+SETTLES_WITHIN = timedelta(days=8)
+SETTLES_TO_WITHIN = Decimal("0.25")
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A row with the id it claims, and the one it takes when that id means another row.
+
+    `other_id` is empty where the id alone decides. A row with `is_repeat` says what an earlier row
+    of the same answer said already.
+    """
+
+    data: TransactionData
+    claimed_id: str
+    other_id: str = ""
+    is_repeat: bool = False
+
+    def agrees_with(self, stored: Transaction) -> bool:
+        """Whether a stored row under the claimed id is this row and not the id's earlier owner."""
+        return (
+            not self.other_id
+            or stored.status == TransactionStatus.PENDING
+            or (
+                stored.transaction_date == self.data.transaction_date
+                and stored.amount == self.data.amount
+            )
+        )
+
+
+def from_provider(rows: Iterable[TransactionData]) -> list[Incoming]:
+    """Rows of a provider with ids of its own: the id decides."""
+    return [Incoming(row, row.provider_transaction_id) for row in rows]
+
+
+def from_file(rows: Sequence[TransactionData]) -> list[Incoming]:
+    """All rows of one account in one file, in the file's order, each with the id it claims."""
+    reused = _reused_ids(rows)
+    seen: Counter[tuple[object, ...]] = Counter()
+    return [_incoming(row, seen, reused) for row in rows]
+
+
+def _incoming(
+    row: TransactionData, seen: Counter[tuple[object, ...]], reused: set[str]
+) -> Incoming:
+    fitid = row.provider_transaction_id
+    if not fitid:
+        return Incoming(row, _content_id(row, seen))
+    key = (fitid, row.transaction_date, row.amount)
+    seen[key] += 1
+    count = seen[key]
+    if count > 1 and fitid not in reused:
+        return Incoming(row, fitid, is_repeat=True)
+    other_id = f"{fitid}#{_day_and_amount(row)}#{count}"
+    # The second of two equal rows under a reused id can never be the plain id's row.
+    return Incoming(row, fitid if count == 1 else other_id, other_id)
+
+
+def _reused_ids(rows: Sequence[TransactionData]) -> set[str]:
+    """The FITIDs that stand for more than one thing in this file."""
+    meanings: defaultdict[str, set[tuple[date, Decimal, str]]] = defaultdict(set)
+    for row in rows:
+        if row.provider_transaction_id:
+            meanings[row.provider_transaction_id].add(
+                (row.transaction_date, row.amount, normalised(row.description))
+            )
+    return {fitid for fitid, said in meanings.items() if len(said) > 1}
+
+
+def _content_id(row: TransactionData, seen: Counter[tuple[object, ...]]) -> str:
+    # A pending row and the settled one beside it are two rows, however equal they look.
+    mark = "~p" if row.status == TransactionStatus.PENDING else "~"
+    text = "|".join(
+        (
+            row.transaction_date.isoformat(),
+            canonical(row.amount),
+            normalised(row.description),
+            *(
+                (row.symbol or row.cusip or row.security_name, canonical(row.quantity))
+                if row.quantity is not None
+                else ()
+            ),
+        )
+    )
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    seen[mark, digest] += 1
+    return f"{mark}{digest}#{seen[mark, digest]}"
+
+
+def _day_and_amount(row: TransactionData) -> str:
+    text = f"{row.transaction_date.isoformat()}|{canonical(row.amount)}"
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def normalised(description: str) -> str:
+    """A description without regard to case and spacing, for comparing what two rows say."""
+    return " ".join(description.casefold().split())
+
+
+def settlements(
+    vanished: Iterable[Transaction], newcomers: Sequence[Incoming]
+) -> Iterator[tuple[Transaction, Incoming]]:
+    """Pair each vanished pending row with the one settled newcomer it can have become.
+
+    A pending row with no candidate, or with several, is not paired; a newcomer is paired once.
+    """
+    free = list(newcomers)
+    for pending in vanished:
+        candidates = [row for row in free if _can_become(pending, row.data)]
+        if len(candidates) == 1:
+            free.remove(candidates[0])
+            yield pending, candidates[0]
+
+
+def _can_become(pending: Transaction, row: TransactionData) -> bool:
+    return (
+        row.status == TransactionStatus.SETTLED
+        and row.currency == pending.currency
+        and abs(row.transaction_date - pending.transaction_date) <= SETTLES_WITHIN
+        and (row.amount > 0) == (pending.amount > 0)
+        and abs(row.amount - pending.amount) <= abs(pending.amount) * SETTLES_TO_WITHIN
+    )
