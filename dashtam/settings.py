@@ -68,6 +68,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "dashtam.middleware.PrivatePagesMiddleware",
+    "dashtam.middleware.BodyLimitMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -190,16 +191,21 @@ USE_I18N = True
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+# Collected files are compressed and named by content; otherwise they are served where they lie.
+STATIC_COLLECTED = env.bool("STATIC_COLLECTED", default=True)
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not STATIC_COLLECTED
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        "BACKEND": env.str(
-            "STATICFILES_BACKEND", default="whitenoise.storage.CompressedManifestStaticFilesStorage"
-        )
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if STATIC_COLLECTED
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
 # An upload is held in memory, counted, and refused past the limit: it never touches the disk.
 FILE_UPLOAD_HANDLERS = ["imports.uploads.StatementUploadHandler"]
+# The largest body of any request: a statement of 25 MB with the fields around it.
+FILE_UPLOAD_MAX_MEMORY_SIZE = 27_000_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 
 # The browser is told to run and load nothing that is not ours.

@@ -9,11 +9,11 @@ from django.core.files.uploadedfile import InMemoryUploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, StopUpload
 
 from dashtam.text import clean_text, display_text
+from imports.formats.reader import MAX_BYTES
 
 if TYPE_CHECKING:
     from django.core.files.uploadedfile import UploadedFile
 
-MAX_UPLOAD_BYTES = 25 * 1000 * 1000
 MAX_FILE_NAME = 120
 # Set in the request's META when a file was larger than allowed.
 TOO_LARGE = "STATEMENT_TOO_LARGE"
@@ -34,7 +34,7 @@ class StatementUploadHandler(FileUploadHandler):
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
         """Keep a chunk; StopUpload past the limit."""
         self.received += len(raw_data)
-        if self.received > MAX_UPLOAD_BYTES:
+        if self.received > MAX_BYTES:
             self.buffer = BytesIO()
             if self.request is not None:
                 self.request.META[TOO_LARGE] = "1"

@@ -20,13 +20,14 @@ from connections.models import QuarantinedRecord, SyncStep
 from connections.types import StepKind
 from dashtam.people import signed_in
 from imports import services
+from imports.formats.reader import MAX_BYTES, MAX_MEGABYTES
 from imports.formats.types import StatementRefused
 from imports.forms import StatementForm
 from imports.models import StatementFile
 from imports.preview import SHOWN_UNREADABLE
 from imports.templatetags.sentences import refusal_sentence
 from imports.types import StatementStatus
-from imports.uploads import MAX_UPLOAD_BYTES, TOO_LARGE
+from imports.uploads import TOO_LARGE
 
 HISTORY_LENGTH = 50
 # What is no statement at all is 415; a statement that cannot be read is 422.
@@ -42,7 +43,7 @@ def statements(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return show(request, form)
     if TOO_LARGE in request.META:
-        return refused(request, form, StatementRefused("too_large", limit=limit_in_megabytes()))
+        return refused(request, form, StatementRefused("too_large", limit=str(MAX_MEGABYTES)))
     form = StatementForm(request.POST, request.FILES)
     if not form.is_valid():
         return show(request, form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -80,15 +81,10 @@ def show(
         "form": form,
         "refusal": refusal,
         "history": history[:HISTORY_LENGTH],
-        "limit_bytes": MAX_UPLOAD_BYTES,
-        "limit": limit_in_megabytes(),
+        "limit_bytes": MAX_BYTES,
+        "limit": MAX_MEGABYTES,
     }
     return render(request, "imports/statement_list.html", context, status=status)
-
-
-def limit_in_megabytes() -> str:
-    """The size limit as a page says it."""
-    return str(MAX_UPLOAD_BYTES // 1_000_000)
 
 
 def go_to(request: HttpRequest, statement: StatementFile) -> HttpResponse:

@@ -6,6 +6,6 @@ os.environ["DASHTAM_ENV_FILE"] = os.devnull
 os.environ.setdefault("SECRET_KEY", "tests-only-" + "x" * 50)
 os.environ.setdefault("DASHTAM_KEYS", "t1:" + "dGVzdHMtb25seS1rZXktdGhpcnR5LXR3by1ieXRlcyE=")
 os.environ.setdefault("DASHTAM_FINGERPRINT_KEY", "dGVzdHMtb25seS1maW5nZXJwcmludC1rZXktMzJieXQ=")
-os.environ["STATICFILES_BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+os.environ["STATIC_COLLECTED"] = "false"
 os.environ["EMAIL_URL"] = "memorymail://"
 os.environ["LOG_LEVEL"] = "WARNING"

@@ -1,0 +1,91 @@
+"""What every request gets: a name, privacy for signed-in pages, the person's own clock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+
+from dashtam.ids import uuid7
+from dashtam.models import Feed, User
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+
+
+class RequestIdMiddleware:
+    """Names each request, so that a page, a log line and an event can be told to belong together.
+
+    A proxy that we were told to trust may have named it already (X-Request-ID); nobody else may.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer with the name in X-Request-ID; views find it in `request.META["REQUEST_ID"]`."""
+        given = request.headers.get("X-Request-ID", "")
+        trusted = settings.TRUSTED_PROXY_COUNT > 0 and REQUEST_ID.fullmatch(given)
+        name = given if trusted else str(uuid7())
+        request.META["REQUEST_ID"] = name
+        response = self.get_response(request)
+        response["X-Request-ID"] = name
+        return response
+
+
+class PrivatePagesMiddleware:
+    """Signed-in pages are stored by no browser or proxy, and tell time in the user's zone."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer in the user's time zone; strangers' pages pass untouched, in UTC."""
+        user = request.user
+        if not isinstance(user, User):
+            return self.get_response(request)
+        if request.method == "GET" and "HX-Request" not in request.headers:
+            request.META["LIVE_SINCE"] = str(last_sequence(user))
+        with timezone.override(zone_of(user.time_zone)):
+            response = self.get_response(request)
+        add_never_cache_headers(response)
+        return response
+
+
+class BodyLimitMiddleware:
+    """Answers a request whose body is larger than any upload may be, before anything reads it."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """413 with words; otherwise what the rest answers."""
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if length.isdecimal() and int(length) > settings.FILE_UPLOAD_MAX_MEMORY_SIZE:
+            return render(request, "413.html", status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        return self.get_response(request)
+
+
+def last_sequence(user: User) -> int:
+    """The number of the user's last event, read before the page's data.
+
+    A page that follows events from here on can show one thing twice, but never miss one.
+    """
+    numbers = Feed.objects.filter(pk=user.pk).values_list("last_sequence", flat=True)
+    return numbers.first() or 0
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """The zone of that name; UTC when this machine no longer knows it."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")

@@ -1,0 +1,64 @@
+"""Sentences for the codes that rows store: refusals, reasons, notices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django import template
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from imports.formats.types import NOTICES, REASONS, REFUSALS
+
+register = template.Library()
+
+# What can go wrong beside the file itself.
+PROBLEMS = {
+    "preview_expired": _(
+        "The preview was too old to be confirmed, and the file was erased. Choose the file again."
+    ),
+    "provider_disabled": _(
+        "Importing files of this kind is switched off. Ask whoever runs this server."
+    ),
+    "sync_in_progress": _(
+        "Another statement of this institution is being imported. Confirm again when it is done."
+    ),
+    "credentials_decryption_failed": _(
+        "The file could not be opened again: the server's keys have changed. Choose the file "
+        "again, and tell whoever runs this server."
+    ),
+    "too_many_attempts": _(
+        "The import was begun several times and never came to its end. What was saved is kept. "
+        "Tell whoever runs this server, or choose the file again."
+    ),
+}
+UNKNOWN_PROBLEM = _(
+    "Something went wrong on our side. What was saved is kept. Choose the file again: rows that "
+    "are saved already are not saved twice."
+)
+
+
+@register.simple_tag
+def refusal_sentence(code: str, params: Mapping[str, str] | None = None) -> str:
+    """Why a file was refused and what to do."""
+    return _fill(REFUSALS.get(code) or str(PROBLEMS.get(code, UNKNOWN_PROBLEM)), params)
+
+
+@register.simple_tag
+def reason_sentence(code: str, params: Mapping[str, str] | None = None) -> str:
+    """Why a row could not be read."""
+    return _fill(REASONS.get(code, REASONS["row_unreadable"]), params)
+
+
+@register.filter
+def notice_sentence(code: str) -> str:
+    """Something about a file that cost no row."""
+    return gettext(NOTICES.get(code, code))
+
+
+def _fill(sentence: str, params: Mapping[str, str] | None) -> str:
+    try:
+        return gettext(sentence) % (params or {})
+    except (KeyError, ValueError, TypeError):
+        # A parameter is missing: the sentence without its blanks is better than none.
+        return gettext(sentence)

@@ -1,0 +1,151 @@
+"""Encodings, headers, comments, CDATA, raw signs and tags that were left open."""
+
+import pytest
+
+from imports.formats.reader import read
+from tests.imports.statements import (
+    SGML,
+    TODAY,
+    XML,
+    balances,
+    bank_set,
+    ofx,
+    read_account,
+    read_row,
+    read_text,
+    row,
+)
+
+GOOD = ofx(bank_set(row()))
+
+
+def description(data: bytes) -> str:
+    (account,) = read(data, TODAY).accounts
+    return account.transactions[0].description
+
+
+@pytest.mark.parametrize(
+    ("charset", "header"),
+    [("utf-8", "CHARSET:1252"), ("cp1252", "CHARSET:1252"), ("latin-1", "CHARSET:8859-1"),
+     ("cp1252", "CHARSET:NONE"), ("cp1252", "CHARSET:KLINGON"), ("iso8859-15", "CHARSET:8859-15"),
+     ("cp1250", "CHARSET:WINDOWS-1250"), ("utf-16", "CHARSET:1252"), ("utf-16-le", "CHARSET:1252"),
+     ("utf-8-sig", "CHARSET:1252")],
+)  # fmt: skip
+def test_accents_are_read_in_every_charset(charset, header):
+    text = ofx(bank_set(row(NAME="CAFÉ MÜLLER"))).decode().replace("CHARSET:1252", header)
+    assert description(text.encode(charset)) == "CAFÉ MÜLLER"
+
+
+def test_big_endian_utf_16_is_read():
+    data = b"\xfe\xff" + ofx(bank_set(row(NAME="CAFÉ"))).decode().encode("utf-16-be")
+    assert description(data) == "CAFÉ"
+
+
+def test_bytes_that_no_charset_knows_are_still_read():
+    assert description(GOOD.replace(b"COFFEE", b"COF\x81FEE")) == "COFFEE"
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", "\n\n \n" + SGML, SGML.replace("\n", " "), SGML.replace("\n", ""), "<!-- a note -->", XML,
+     "<?OFX OFXHEADER='200' ?>", XML.replace("UTF-8", "utf-16")],
+)  # fmt: skip
+def test_any_header_or_none_will_do(header):
+    assert balances(read_text(bank_set(row(), row(FITID="f2")), header))
+
+
+@pytest.mark.parametrize(
+    ("header", "inner", "name"),
+    [(SGML, "", "ofx1"), (XML, "", "ofx2"), (SGML, "<INTU.BID>10898", "qfx")],
+)
+def test_the_format_is_told_by_the_content(header, inner, name):
+    data = ofx(bank_set(), header).replace(b"</FI>", f"</FI>{inner}".encode())
+    assert read(data, TODAY).format == name
+
+
+@pytest.mark.parametrize(
+    ("written", "read_as"),
+    [
+        ("<![CDATA[A & B <C>]]>", "A & B <C>"),
+        ("TRANSFER <SAVINGS> X", "TRANSFER <SAVINGS> X"),
+        ("A < B AND C > D", "A < B AND C > D"),
+        ("AT&T WIRELESS & CO", "AT&T WIRELESS & CO"),
+        ("TPAY &amp;lt;X&amp;gt;", "TPAY <X>"),
+        ("R&amp;D &#233;&nbsp;&copy;", "R&D é ©"),
+        ("B&NOTE &LT", "B&NOTE &LT"),
+        ("COFFEE <!-- not this --> SHOP", "COFFEE SHOP"),
+        ("OPEN <!-- COMMENT", "OPEN <!-- COMMENT"),
+        ("OPEN <![CDATA[ X", "OPEN <![CDATA[ X"),
+        ("A \x00 B", "A \ufffd B"),
+        ("  MANY   SPACES  ", "MANY SPACES"),
+    ],
+)
+def test_text_is_read_as_the_bank_meant_it(written, read_as):
+    assert read_row(NAME=written).description == read_as
+
+
+@pytest.mark.parametrize(
+    "extra", ["<INTU.FOO>\n", "<FOO>1\n", "<FOO>1</FOO>", "<FOO><NAME>NO</NAME></FOO>", "</FOO>"]
+)
+def test_a_foreign_element_takes_nothing_with_it(extra):
+    inner = row(extra=f"<MEMO>LATTE\n{extra}<CHECKNUM>7\n")
+    (read_back,) = read_account(bank_set(inner)).transactions
+    assert (read_back.description, read_back.metadata["check_number"]) == ("COFFEE LATTE", "7")
+
+
+@pytest.mark.parametrize("name", ["<NAME/>", "<NAME></NAME>", "<NAME />", "<name>\n"])
+def test_an_empty_leaf_is_no_leaf(name):
+    data = GOOD.replace(b"<NAME>COFFEE", f"{name}<MEMO>LATTE".encode())
+    assert description(data) == "LATTE"
+
+
+def test_lower_case_tags_and_attributes_are_understood():
+    data = GOOD.replace(b"<STMTTRN>", b'<stmttrn id="1">').replace(b"</STMTTRN>", b"</StmtTrn >")
+    assert description(data.replace(b"<TRNAMT>", b'<trnamt unit="x">')) == "COFFEE"
+
+
+def test_rows_that_are_never_closed_are_all_there():
+    data = ofx(bank_set(*[row(FITID=f"f{n}") for n in range(5)])).replace(b"</STMTTRN>", b"")
+    (account,) = read(data, TODAY).accounts
+    assert [one.provider_transaction_id for one in account.transactions] == [
+        "f0", "f1", "f2", "f3", "f4",
+    ]  # fmt: skip
+
+
+def test_a_list_that_is_never_closed_leaves_the_balance_readable():
+    (account,) = read(ofx(bank_set(row())).replace(b"</BANKTRANLIST>", b""), TODAY).accounts
+    assert (len(account.transactions), str(account.balance)) == (1, "100.5000")
+
+
+def test_a_list_opened_again_adds_its_rows():
+    again = f"</BANKTRANLIST><BANKTRANLIST>{row(FITID='f2')}"
+    assert len(read_account(bank_set(row(), again)).transactions) == 2
+
+
+def test_an_account_named_inside_a_row_does_not_end_the_row():
+    inner = row(TRNAMT=None, extra="<BANKACCTFROM><ACCTID>99</BANKACCTFROM><TRNAMT>-1\n")
+    account = read_account(bank_set(inner))
+    assert (account.number, len(account.transactions)) == ("000111222333", 1)
+
+
+def test_two_documents_in_one_file_are_both_read():
+    second = ofx(bank_set(row(FITID="f2")))
+    assert read(GOOD + second, TODAY).rows_in_file == 2
+
+
+def test_what_follows_the_end_does_not_matter():
+    assert read(GOOD + b"<!-- generated by bank -->\nEOF\x1a", TODAY).rows_in_file == 1
+
+
+def test_a_row_outside_every_statement_is_shown_not_lost():
+    data = GOOD.replace(b"</BANKMSGSRSV1>", b"</BANKMSGSRSV1><STMTTRN><FITID>lost</STMTTRN>")
+    parsed = read(data, TODAY)
+    assert balances(parsed)
+    assert [one.reason for one in parsed.accounts[0].rejected] == ["row_unreadable"]
+
+
+def test_a_rejected_row_keeps_what_was_written():
+    (rejected,) = read_account(bank_set(row(TRNAMT="?", MEMO="A &amp; B"))).rejected
+    assert "<TRNAMT>?" in rejected.payload
+    assert "<MEMO>A &amp; B" in rejected.payload
+    assert dict(rejected.params) == {"value": "?"}
