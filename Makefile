@@ -36,7 +36,6 @@ runtime:
 
 development:
 	$(call install,-dev)
-	@mkdir -p -m 700 data
 
 run: runtime
 	@$(VENV) -m dashtam.init_env

@@ -101,8 +101,9 @@ class Account(Owned):
 
     @property
     def title(self) -> str:
-        """What the person calls it."""
-        return self.display_name or self.name
+        """What the person calls it, else the provider, else what it is."""
+        kinds = dict(self._meta.get_field("account_type").flatchoices)
+        return self.display_name or self.name or str(kinds[self.kind])
 
     @property
     def kind(self) -> AccountType:

@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dashtam.events import NewEvent, record
 from django.conf import settings
 from django.db import connection as db_connection
 from django.db.transaction import atomic
@@ -23,6 +22,7 @@ from accounts.services import (
 from accounts.types import AccountData, Counts, SnapshotSource
 from connections.models import QuarantinedRecord, Sync, SyncStep
 from connections.types import StepKind, StepStatus, SyncStatus, SyncTrigger
+from dashtam.events import NewEvent, record
 from dashtam.models import User
 from dashtam.money import canonical
 from dashtam.text import clean_text, mask_number
@@ -255,8 +255,10 @@ def _finish_transactions(
     step = _step(sync, StepKind.TRANSACTIONS, account)
     skipped = len(fetched.transactions or ()) - len(rows)
     step.tally(Counts(fetched=skipped, ignored=skipped))
-    _quarantine(step, [row for row in fetched.rejected if not row.is_holding])
-    if fetched.has_all_pending and not older:
+    unread = [row for row in fetched.rejected if not row.is_holding]
+    _quarantine(step, unread)
+    # A pending row that seems to have left may be the one that could not be read.
+    if fetched.has_all_pending and not older and not unread:
         step.cancelled += cancel_vanished(account, rows, sync_id=sync.pk)
     step.status = StepStatus.SUCCEEDED
     step.save()
@@ -267,14 +269,17 @@ def _finish_holdings(
 ) -> list[NewEvent]:
     holdings = fetched.holdings or ()
     step = _step(sync, StepKind.HOLDINGS, account)
-    _quarantine(step, [row for row in fetched.rejected if row.is_holding])
+    unread = [row for row in fetched.rejected if row.is_holding]
+    _quarantine(step, unread)
     left_out = fetched.ignored + (len(holdings) if older else 0)
     step.tally(Counts(fetched=left_out, ignored=left_out))
     if not older:
         for offset in range(0, len(holdings), CHUNK):
             step.tally(save_holdings(account, holdings[offset : offset + CHUNK]).counts)
-        held = [row.provider_holding_id for row in holdings if row.quantity]
-        step.deactivated += deactivate_missing(account, held)
+        # A position that seems to have left may be the one that could not be read.
+        if not unread:
+            held = [row.provider_holding_id for row in holdings if row.quantity]
+            step.deactivated += deactivate_missing(account, held)
     step.status = StepStatus.SUCCEEDED
     step.save()
     if not step.created + step.updated + step.deactivated:
@@ -324,7 +329,7 @@ def _quarantine(step: SyncStep, rejected: Sequence[Rejected]) -> None:
             redacted=redact(row.payload),
         )
         place = {
-            "table": "quarantined_record",
+            "table": kept._meta.label_lower,
             "row": str(kept.pk),
             "user": str(kept.user_id),
             "field": "payload",

@@ -7,7 +7,6 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from dashtam.events import NewEvent, record
 from django.db import IntegrityError
 from django.db.transaction import atomic, on_commit
 from django.utils.timezone import now
@@ -17,6 +16,7 @@ from connections.errors import SyncError, SyncInProgress
 from connections.models import MAX_ATTEMPTS, Connection, ProviderSetting, Sync
 from connections.provider import provider, providers
 from connections.types import ConnectionStatus, StepKind, SyncStatus, SyncTrigger
+from dashtam.events import NewEvent, record
 
 if TYPE_CHECKING:
     from uuid import UUID

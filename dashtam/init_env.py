@@ -25,7 +25,8 @@ def main() -> int:
     data.mkdir(mode=0o700, exist_ok=True)
     if path.exists() or all(os.environ.get(name) for name in NAMES):
         return 0
-    if (data / "dashtam.sqlite3").exists():
+    database = data / "dashtam.sqlite3"
+    if database.exists() and database.stat().st_size:
         sys.stderr.write(
             f"There is a database in {data.name}/ but no {path.name} with its keys: "
             "put the old one back, or move the database away.\n"

@@ -140,7 +140,12 @@ class InstallationManager(models.Manager["Installation"]):
         The first call on an empty database remembers the keys.
         """
         ring = vault(settings.DASHTAM_KEYS)
-        place = {"table": "installation", "row": str(INSTALLATION_ID), "user": "", "field": "seal"}
+        place = {
+            "table": self.model._meta.label_lower,
+            "row": str(INSTALLATION_ID),
+            "user": "",
+            "field": "seal",
+        }
         mark = fingerprint(CANARY, key=settings.DASHTAM_FINGERPRINT_KEY, purpose="installation")
         kept, _created = self.get_or_create(
             pk=INSTALLATION_ID,

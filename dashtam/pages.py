@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import zoneinfo
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from babel import Locale
+from babel.core import get_global
+from babel.numbers import get_territory_currencies
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
@@ -119,12 +122,18 @@ class SettingsForm(forms.ModelForm[User]):
 def currency_choices() -> list[tuple[str, str]]:
     """Every currency still in use that has a name in the person's language, by code."""
     names = Locale.parse(to_locale(get_language() or "en")).currencies
-    return [
-        (code, f"{code} · {names[code]}")
-        for code in sorted(CURRENCIES)
-        # Babel names a withdrawn currency with its years.
-        if code in names and "(" not in names[code]
-    ]
+    return [(code, f"{code} · {names.get(code, code)}") for code in sorted(currencies_in_use())]
+
+
+@cache
+def currencies_in_use() -> frozenset[str]:
+    """The ISO-4217 codes that are legal tender somewhere today."""
+    tender = {
+        code
+        for territory in get_global("territory_currencies")
+        for code in get_territory_currencies(territory)
+    }
+    return CURRENCIES & tender
 
 
 def settings(request: HttpRequest) -> HttpResponse:

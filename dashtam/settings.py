@@ -194,6 +194,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # Collected files are compressed and named by content; otherwise they are served where they lie.
 STATIC_COLLECTED = env.bool("STATIC_COLLECTED", default=True)
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not STATIC_COLLECTED
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

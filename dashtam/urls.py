@@ -1,9 +1,13 @@
 """Every address of Dashtam."""
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 
 from dashtam import health, pages
+
+# Operators come in by the same door as everybody: its limits and second factors apply to them.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),

@@ -2,63 +2,117 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from accounts.types import INVESTMENT_TYPES, AccountData
+from accounts.types import INVESTMENT_TYPES, LIABILITY_TYPES, AccountData
 from connections.provider import file_provider
 from connections.saving import Fetched
 from dashtam.money import is_currency
 from dashtam.text import clean_text, mask_number
 from dashtam.vault import fingerprint
 from transactions.matching import from_file
+from transactions.types import TransactionSubtype
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date
 
     from accounts.types import Rejected
     from connections.provider import Provider
     from imports.formats.types import Institution, ParsedAccount, ParsedFile
+    from transactions.types import TransactionData
 
 # Enough of a number to show that something is hidden, and its last four characters.
 SHOWN_OF_NUMBER = 8
+
+
+# What a card's bank calls money spent, and money paid back.
+SPENDING = frozenset({"DEBIT", "POS", "ATM", "CASH", "FEE", "SRVCHG", "INT", "CHECK"})
+PAYING = frozenset({"CREDIT", "DEP", "DIRECTDEP", "PAYMENT"})
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """Whether a bank writes an account's rows, or its balance, the other way round than we do."""
+
+    rows_turned: bool = False
+    balance_turned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappedFile:
     """A statement file ready to be compared or saved.
 
-    `login_key` recognises the institution's connection; `orphans` are rejected rows of accounts
-    that cannot be saved, since their currency is not known; `periods` go with `accounts`.
+    `login_key` recognises the institution's connection; `orphans` are the rejected rows of
+    accounts that cannot be saved, since their currency is not known; `signs` and `periods` go with
+    `accounts`.
     """
 
     source: type[Provider]
     institution_name: str
     login_key: str
     accounts: list[Fetched]
+    signs: list[Signs]
     periods: list[tuple[date | None, date | None]]
     orphans: list[Rejected]
     rows_total: int
 
 
-def map_file(parsed: ParsedFile) -> MappedFile:
-    """Give a parsed file its provider, its institution and its accounts' lasting ids."""
+def map_file(parsed: ParsedFile, chosen: Mapping[str, Signs] | None = None) -> MappedFile:
+    """Give a parsed file its provider, its institution and its accounts' lasting ids.
+
+    `chosen` says by provider_account_id how the bank writes signs; where it is silent, what the
+    rows themselves suggest is taken.
+    """
     source = file_provider(_marks(parsed.institution))
     name = source.institution_name or _name(parsed.institution)
     savable = [account for account in parsed.accounts if is_currency(account.currency)]
     lost = [account for account in parsed.accounts if not is_currency(account.currency)]
-    accounts = [_fetched(account, name) for account in savable]
+    keys = [_account_key(account) for account in savable]
+    signs = [
+        (chosen or {}).get(key) or suggested_signs(account)
+        for key, account in zip(keys, savable, strict=True)
+    ]
+    accounts = [
+        _fetched(account, key, turned, name)
+        for account, key, turned in zip(savable, keys, signs, strict=True)
+    ]
     return MappedFile(
         source=source,
         institution_name=name,
         login_key=_keyed(_login(source, parsed.institution), purpose="institution"),
         accounts=accounts,
+        signs=signs,
         periods=[(account.period_start, account.period_end) for account in savable],
         orphans=[row for account in lost for row in account.rejected],
         rows_total=sum(len(one.transactions or ()) + len(one.holdings or ()) for one in accounts),
     )
+
+
+def suggested_signs(account: ParsedAccount) -> Signs:
+    """How a card's bank seems to write signs, by its own words for the rows and by their sum.
+
+    A few issuers write money spent, or the balance owed, as positive.
+    """
+    if account.account_type not in LIABILITY_TYPES:
+        return Signs()
+    votes = Counter(_is_turned(row) for row in account.transactions)
+    rows_turned = votes[True] > votes[False]
+    total = sum((row.amount for row in account.transactions), Decimal(0))
+    spent = total > 0 if rows_turned else total < 0
+    return Signs(rows_turned, bool(spent and account.balance and account.balance > 0))
+
+
+def _is_turned(row: TransactionData) -> bool | None:
+    word = row.raw_type.upper()
+    if word in SPENDING:
+        return row.amount > 0
+    return row.amount < 0 if word in PAYING else None
 
 
 def _marks(institution: Institution) -> set[str]:
@@ -98,11 +152,22 @@ def _keyed(text: str, *, purpose: str) -> str:
     return fingerprint(text, key=settings.DASHTAM_FINGERPRINT_KEY, purpose=purpose)
 
 
-def _fetched(account: ParsedAccount, institution_name: str) -> Fetched:
+def _account_key(account: ParsedAccount) -> str:
+    # The bank's own word for the type: some banks use one number for two accounts.
+    parts = (account.bank_id.strip(), _number(account), account.raw_type.strip())
+    return _keyed("|".join(parts).upper(), purpose="account")
+
+
+def _number(account: ParsedAccount) -> str:
+    return "".join(account.number.split())
+
+
+def _fetched(account: ParsedAccount, key: str, signs: Signs, institution_name: str) -> Fetched:
     is_investment = account.account_type in INVESTMENT_TYPES
+    rows = [_turned(row) for row in account.transactions] if signs.rows_turned else None
     return Fetched(
-        account=_account_data(account, institution_name),
-        transactions=from_file(account.transactions),
+        account=_account_data(account, key, signs, institution_name),
+        transactions=from_file(account.transactions if rows is None else rows),
         holdings=account.holdings if account.has_holdings_list or is_investment else None,
         has_all_pending=account.has_pending_list,
         rejected=account.rejected,
@@ -110,22 +175,32 @@ def _fetched(account: ParsedAccount, institution_name: str) -> Fetched:
     )
 
 
-def _account_data(account: ParsedAccount, institution_name: str) -> AccountData:
-    number = "".join(account.number.split()).upper()
-    # The bank's own word for the type: some banks use one number for two accounts.
-    identity = "|".join((account.bank_id.strip().upper(), number, account.raw_type.strip().upper()))
+def _turned(row: TransactionData) -> TransactionData:
+    """The row with its sign turned round, and what it then is: money spent, or paid back."""
+    words = {
+        TransactionSubtype.REFUND: TransactionSubtype.PURCHASE,
+        TransactionSubtype.PURCHASE: TransactionSubtype.REFUND,
+    }
+    subtype = words.get(row.subtype, row.subtype)
+    return replace(row, amount=-row.amount, subtype=subtype)
+
+
+def _account_data(
+    account: ParsedAccount, key: str, signs: Signs, institution_name: str
+) -> AccountData:
+    balance = account.balance
     return AccountData(
-        provider_account_id=_keyed(identity, purpose="account"),
+        provider_account_id=key,
         # A file names no account: the page says type and number, in the reader's language.
         name="",
         account_type=account.account_type,
         currency=account.currency,
-        balance=account.balance,
+        balance=-balance if balance is not None and signs.balance_turned else balance,
         available_balance=account.available_balance,
         balance_as_of=account.balance_as_of,
         holdings_value=account.holdings_value,
         cash_value=account.cash_value,
-        account_number_masked=mask_number(number[-SHOWN_OF_NUMBER:]),
+        account_number_masked=mask_number(_number(account).upper()[-SHOWN_OF_NUMBER:]),
         institution_name=institution_name,
-        metadata={"raw_type": account.raw_type} if account.raw_type else {},
+        metadata={"raw_type": account.raw_type, **asdict(signs)},
     )

@@ -95,7 +95,7 @@ class StatementFile(Owned):
 
     def _place(self) -> dict[str, str]:
         return {
-            "table": "statement_file",
+            "table": self._meta.label_lower,
             "row": str(self.pk),
             "user": str(self.user_id),
             "field": "content",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,16 @@ from accounts.types import INVESTMENT_TYPES
 from connections.saving import redact
 from connections.services import find_file_connection
 from dashtam.money import canonical
+from imports.mapping import Signs
 from transactions.services import foresee
 from transactions.types import TransactionStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
     from accounts.types import Rejected
+    from connections.models import Connection
     from connections.saving import Fetched
     from dashtam.models import User
     from imports.mapping import MappedFile
@@ -35,13 +38,10 @@ def summarise(user: User, mapped: MappedFile, notices: Sequence[str]) -> dict[st
     `difference` how far the file's own balance is from it, both None where nothing can be said.
     """
     connection = find_file_connection(user, mapped.source, login_key=mapped.login_key)
-    known = {
-        account.provider_account_id: account
-        for account in Account.objects.for_user(user).filter(connection=connection)
-    }
+    known = _known(user, connection)
     accounts = [
-        _account(known.get(one.account.provider_account_id), one, period)
-        for one, period in zip(mapped.accounts, mapped.periods, strict=True)
+        {**_account(known.get(one.account.provider_account_id), one, period), **asdict(signs)}
+        for one, period, signs in zip(mapped.accounts, mapped.periods, mapped.signs, strict=True)
     ]
     return {
         "institution": mapped.institution_name,
@@ -54,6 +54,33 @@ def summarise(user: User, mapped: MappedFile, notices: Sequence[str]) -> dict[st
         "unreadable": list(_unreadable(mapped))[:SHOWN_UNREADABLE],
         "totals": _totals(accounts, mapped.orphans),
     }
+
+
+def remembered_signs(user: User, mapped: MappedFile) -> dict[str, Signs]:
+    """How the person said, at an earlier import, that the bank writes signs; by account."""
+    connection = find_file_connection(user, mapped.source, login_key=mapped.login_key)
+    return {
+        key: Signs(
+            account.provider_metadata["rows_turned"], account.provider_metadata["balance_turned"]
+        )
+        for key, account in _known(user, connection).items()
+        if "rows_turned" in account.provider_metadata
+    }
+
+
+def chosen_signs(summary: Mapping[str, Any]) -> dict[str, Signs]:
+    """What a preview, or the person looking at it, settled; by account."""
+    return {
+        account["key"]: Signs(account["rows_turned"], account["balance_turned"])
+        for account in summary["accounts"]
+    }
+
+
+def _known(user: User, connection: Connection | None) -> dict[str, Account]:
+    if connection is None:
+        return {}
+    accounts = Account.objects.for_user(user).filter(connection=connection)
+    return {account.provider_account_id: account for account in accounts}
 
 
 def _account(
@@ -97,26 +124,32 @@ def _check(
     """How far the file's balance is from the one known before and the rows since."""
     data = fetched.account
     added = [txn for txn in settled if txn.currency == data.currency]
-    opening = stored.balance if stored else None
-    since = stored.balance_as_of if stored else None
-    is_checked = (
-        opening is not None
-        and since is not None
-        and data.balance is not None
-        and data.account_type not in INVESTMENT_TYPES
-    )
-    if is_checked and since:
-        # What happened before the known balance is part of it already.
-        added = [txn for txn in added if txn.transaction_date >= since.date()]
-    rows_sum = sum((txn.amount for txn in added), Decimal(0))
-    expected = (opening or 0) + rows_sum if is_checked else None
-    difference = data.balance - expected if data.balance is not None and is_checked else None
+    if stored is None or stored.balance is None or stored.balance_as_of is None:
+        return _checked(_sum_of(added), None, None)
+    if data.balance is None or data.account_type in INVESTMENT_TYPES:
+        return _checked(_sum_of(added), None, None)
+    since = stored.balance_as_of.date()
+    # What happened before the known balance is part of it already.
+    rows_sum = _sum_of(txn for txn in added if txn.transaction_date >= since)
+    return _checked(rows_sum, stored.balance, data.balance)
+
+
+def _checked(
+    rows_sum: Decimal, opening: Decimal | None, closing: Decimal | None
+) -> dict[str, str | None]:
+    expected = None if opening is None else opening + rows_sum
+    difference = None if expected is None or closing is None else closing - expected
     return {
-        "opening_balance": _text(opening) if is_checked else None,
+        "opening_balance": _text(opening),
         "rows_sum": _text(rows_sum),
         "expected_balance": _text(expected),
         "difference": _text(difference),
     }
+
+
+def _sum_of(rows: Iterable[Transaction]) -> Decimal:
+    """The amounts of rows of one currency together."""
+    return sum((txn.amount for txn in rows), Decimal(0))
 
 
 def _unreadable(mapped: MappedFile) -> Iterator[dict[str, Any]]:

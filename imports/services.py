@@ -7,7 +7,6 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from dashtam.events import NewEvent, record
 from django.db import IntegrityError
 from django.db.models import Q
 from django.db.transaction import atomic
@@ -26,13 +25,14 @@ from connections.saving import (
 )
 from connections.services import fail, file_connection, is_enabled, request_sync, start
 from connections.types import SyncStatus, SyncTrigger
+from dashtam.events import NewEvent, record
 from dashtam.text import clean_text
 from dashtam.vault import VaultError
 from imports.formats.child import read_in_child
 from imports.formats.types import StatementRefused
 from imports.mapping import map_file
 from imports.models import StatementFile
-from imports.preview import summarise
+from imports.preview import chosen_signs, remembered_signs, summarise
 from imports.types import StatementStatus
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from connections.models import SyncStep
     from dashtam.models import User
-    from imports.mapping import MappedFile
+    from imports.mapping import MappedFile, Signs
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,8 @@ def preview_upload(user: User, *, file_name: str, data: bytes) -> StatementFile:
     mapped = map_file(parsed)
     if not is_enabled(mapped.source.slug):
         raise StatementRefused("provider_disabled", provider=mapped.source.name)
+    remembered = remembered_signs(user, mapped)
+    mapped = map_file(parsed, remembered) if remembered else mapped
     statement = known or StatementFile(user=user, sha256=digest)
     statement.file_name = clean_text(file_name, FILE_NAME_LENGTH)
     statement.format = parsed.format
@@ -96,6 +98,20 @@ def confirm(statement: StatementFile) -> Sync:
         statement.sync = request_sync(connection, trigger=SyncTrigger.FILE_IMPORT)
         statement.save(update_fields=["sync", "updated_at"])
     return statement.sync
+
+
+def turn_signs(statement: StatementFile, key: str, signs: Signs) -> None:
+    """Preview a file anew, with one account's rows or balance the other way round.
+
+    An account that the file does not have, or a file that is no longer a preview, is left alone.
+    """
+    chosen = chosen_signs(statement.summary)
+    if statement.status != StatementStatus.PREVIEWED or key not in chosen or not statement.content:
+        return
+    parsed = read_in_child(statement.open())
+    mapped = map_file(parsed, {**chosen, key: signs})
+    statement.summary = summarise(statement.user, mapped, parsed.notices)
+    statement.save(update_fields=["summary", "updated_at"])
 
 
 def discard(statement: StatementFile) -> bool:
@@ -169,7 +185,7 @@ def _import(sync: Sync, statement: StatementFile) -> None:
     if sync.attempt == 1:
         with atomic():
             record(sync.user_id, NewEvent("import.started", _names(statement)))
-    mapped = map_file(read_in_child(statement.open()))
+    mapped = map_file(read_in_child(statement.open()), chosen_signs(statement.summary))
     save_all(sync, mapped.accounts, Progress(_Teller(statement)))
     if mapped.orphans:
         quarantine_without_account(sync, mapped.orphans)

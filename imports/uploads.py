@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from django.core.files.uploadedfile import UploadedFile
 
 MAX_FILE_NAME = 120
+# Django reads no more of a part's headers.
+LONGEST_HEADER = 1024
 # Set in the request's META when a file was larger than allowed.
 TOO_LARGE = "STATEMENT_TOO_LARGE"
 
@@ -59,7 +61,7 @@ class StatementUploadHandler(FileUploadHandler):
 def clean_file_name(name: str) -> str:
     """The last part of a path, without controls or tricks of direction; never empty."""
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
-    cleaned = display_text(clean_text(last, MAX_FILE_NAME * 4)).strip()
+    cleaned = display_text(clean_text(last, LONGEST_HEADER)).strip()
     if len(cleaned) > MAX_FILE_NAME:
         stem, dot, ending = cleaned.rpartition(".")
         keep = ending if dot and len(ending) <= 8 else ""

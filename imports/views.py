@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -29,6 +29,9 @@ from imports.templatetags.sentences import refusal_sentence
 from imports.types import StatementStatus
 from imports.uploads import TOO_LARGE
 
+if TYPE_CHECKING:
+    from dashtam.models import User
+
 HISTORY_LENGTH = 50
 # What is no statement at all is 415; a statement that cannot be read is 422.
 NOT_A_STATEMENT = frozenset(
@@ -42,9 +45,9 @@ def statements(request: HttpRequest) -> HttpResponse:
     form = StatementForm()
     if request.method != "POST":
         return show(request, form)
+    form = StatementForm(request.POST, request.FILES)
     if TOO_LARGE in request.META:
         return refused(request, form, StatementRefused("too_large", limit=str(MAX_MEGABYTES)))
-    form = StatementForm(request.POST, request.FILES)
     if not form.is_valid():
         return show(request, form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     upload = form.cleaned_data["statement"]
@@ -98,18 +101,20 @@ def go_to(request: HttpRequest, statement: StatementFile) -> HttpResponse:
 @require_safe
 def statement(request: HttpRequest, pk: UUID) -> HttpResponse:
     """One file, whatever became of it; its live part alone when htmx asks."""
-    found = get_object_or_404(StatementFile.objects.for_user(signed_in(request)).light(), pk=pk)
+    user = signed_in(request)
+    found = get_object_or_404(StatementFile.objects.for_user(user).light(), pk=pk)
     part = "HX-Request" in request.headers
     template = "imports/_statement.html" if part else "imports/statement_detail.html"
-    context = result_of(found) if found.status == StatementStatus.IMPORTED else {}
+    is_done = found.status == StatementStatus.IMPORTED
+    context = result_of(user, found.sync_id) if is_done and found.sync_id else {}
     return render(request, template, {"statement": found, **context})
 
 
-def result_of(statement: StatementFile) -> dict[str, Any]:
+def result_of(user: User, sync_id: UUID) -> dict[str, Any]:
     """What became of an imported file: counts, its accounts, the rows that could not be read."""
-    steps = SyncStep.objects.filter(sync_id=statement.sync_id)
     of_transactions = Q(kind=StepKind.TRANSACTIONS)
-    quarantine = QuarantinedRecord.objects.filter(step__sync_id=statement.sync_id)
+    steps = SyncStep.objects.for_user(user).filter(sync_id=sync_id)
+    quarantine = QuarantinedRecord.objects.for_user(user).filter(step__sync_id=sync_id)
     return {
         "outcome": steps.aggregate(
             created=Sum("created", filter=of_transactions),
@@ -117,7 +122,7 @@ def result_of(statement: StatementFile) -> dict[str, Any]:
             known=Sum("unchanged", filter=of_transactions),
             quarantined=Sum("quarantined"),
         ),
-        "accounts": Account.objects.filter(steps__sync_id=statement.sync_id).distinct(),
+        "accounts": Account.objects.for_user(user).filter(steps__sync_id=sync_id).distinct(),
         "quarantine": quarantine.order_by("created_at")[:SHOWN_UNREADABLE],
     }
 

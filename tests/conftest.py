@@ -5,13 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from django.test import override_settings
 
 from tests import factories
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from accounts.models import Account
     from connections.models import Connection, Sync
     from dashtam.models import User
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """A hash that is slow on purpose would be most of the time that tests take."""
+    hashers = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    with override_settings(PASSWORD_HASHERS=hashers):
+        yield
 
 
 @pytest.fixture

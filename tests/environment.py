@@ -1,6 +1,10 @@
 """The environment the tests run in: set before Django reads its settings, whatever `.env` says."""
 
 import os
+from pathlib import Path
+
+# Git keeps no empty folder, and SQLite makes none.
+(Path(__file__).resolve().parent.parent / "data").mkdir(mode=0o700, exist_ok=True)
 
 os.environ["DASHTAM_ENV_FILE"] = os.devnull
 os.environ.setdefault("SECRET_KEY", "tests-only-" + "x" * 50)

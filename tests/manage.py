@@ -12,5 +12,6 @@ import tests.environment  # noqa: F401  (before the settings are read)
 
 if __name__ == "__main__":
     os.environ["PUBLIC_URL"] = "https://dashtam.example"
+    os.environ["DATABASE_URL"] = "sqlite://:memory:"  # leaves no file behind
     os.environ["DJANGO_SETTINGS_MODULE"] = "dashtam.settings"
     execute_from_command_line(sys.argv)

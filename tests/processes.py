@@ -98,7 +98,7 @@ class Up:
         return self
 
     def leader(self, of: str) -> int:
-        """The process id of daphne or qcluster."""
+        """The process id of the child with this in its command line."""
         return next(pid for pid in children_of(self.process.pid) if of in command_line(pid))
 
     def family(self) -> list[int]:

@@ -8,8 +8,9 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account
+from dashtam.fields import choices
 from dashtam.money import AMOUNT_PLACES, MAX_AMOUNT
-from transactions.models import Transaction
+from transactions.types import TransactionStatus, TransactionType
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
@@ -47,8 +48,12 @@ class TransactionFilters(forms.Form):
     account = forms.ModelChoiceField(
         label=_("Account"), required=False, queryset=Account.objects.none(), empty_label=_("All")
     )
-    transaction_type = forms.ChoiceField(label=_("Type"), required=False)
-    status = forms.ChoiceField(label=_("Status"), required=False)
+    transaction_type = forms.ChoiceField(
+        label=_("Type"), required=False, choices=[*ANY, *choices(TransactionType)]
+    )
+    status = forms.ChoiceField(
+        label=_("Status"), required=False, choices=[*ANY, *choices(TransactionStatus)]
+    )
     date_from = _date(_("From"))
     date_to = _date(_("To"))
     amount_min = _amount(_("Amount at least"))
@@ -58,9 +63,6 @@ class TransactionFilters(forms.Form):
         super().__init__(*args, **kwargs)
         own = Account.objects.for_user(user).for_dashboard()
         self.fields["account"].queryset = own  # type: ignore[attr-defined]
-        for name in ("transaction_type", "status"):
-            field = Transaction._meta.get_field(name)
-            self.fields[name].choices = [*ANY, *field.flatchoices]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         """Refuse ranges that end before they begin."""

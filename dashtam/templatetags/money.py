@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
@@ -22,6 +23,8 @@ UNKNOWN = "—"
 # A true minus sign is as wide as the plus and the digits.
 MINUS = "−"
 FRACTION = "#" * 18
+NO_BREAK_SPACE = "\xa0"
+LETTERS_THEN_DIGITS = re.compile(r"(?<=[^\W\d_])(?=\d)")
 JUST_NOW = timedelta(minutes=1)
 ICONS = {
     AccountType.CREDIT_CARD: "credit-card",
@@ -129,9 +132,9 @@ def freshness(instant: datetime | str | None) -> str:
 
 
 @register.filter
-def shown(value: str) -> str:
+def shown(value: str | None) -> str:
     """Text from outside, without the controls that make it read as something else."""
-    return display_text(value)
+    return display_text(value or "")
 
 
 @register.filter
@@ -158,7 +161,8 @@ def _number(value: object) -> Decimal | None:
 
 
 def _signed(text: str) -> str:
-    return text.replace("-", MINUS)
+    # A currency's letters keep a little distance from its digits.
+    return LETTERS_THEN_DIGITS.sub(NO_BREAK_SPACE, text).replace("-", MINUS)
 
 
 def _locale() -> Locale:

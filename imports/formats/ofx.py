@@ -23,7 +23,7 @@ MAX_NAME = 200
 MAX_MESSAGE = 300
 # USPRODUCTTYPE says what kind of retirement account a number is.
 _PRODUCT = re.compile(
-    r"<ACCTID>([^<]{1,100})<(?:(?!<ACCTID>).){0,400}?<USPRODUCTTYPE>([^<]{1,30})", re.DOTALL
+    r"<ACCTID>([^<]{1,100})(?=<)(?:(?!<ACCTID>).){0,400}?<USPRODUCTTYPE>([^<]{1,30})", re.DOTALL
 )
 
 
@@ -180,4 +180,5 @@ def _rejected(tag: str, text: str, fields: Mapping[str, str], error: RowRejected
         params={"value": error.value},
         provider_id=ofx_bank.provider_id(fields),
         payload=f"<{tag}>{text[:MAX_PAYLOAD]}</{tag}>",
+        is_holding=tag in ofx_scan.POSITION_ROWS,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from dashtam import money
 from imports.formats import ofx_values as values
@@ -89,7 +90,7 @@ def transaction_from(
         description=description,
         occurred_at=values.instant(written),
         raw_type=values.text(word, MAX_WORD),
-        metadata=metadata_of(row, "TRNAMT", amount_text=str(amount)),
+        metadata=metadata_of(row, "TRNAMT", amount=amount),
     )
 
 
@@ -98,11 +99,12 @@ def describe(name: str, memo: str, extended: str = "") -> str:
     name = extended if extended.casefold().startswith(name.casefold()) and extended else name
     if not memo or not name:
         return values.text(name or memo, MAX_DESCRIPTION)
-    if _squeezed(memo).startswith(_squeezed(name)):
+    said, more = _squeezed(name), _squeezed(memo)
+    if more.startswith(said):
         return values.text(memo, MAX_DESCRIPTION)
-    if _squeezed(memo) in _squeezed(name):
+    if more in said:
         return values.text(name, MAX_DESCRIPTION)
-    was_cut = len(name) == NAME_CUT and name[-1].isalnum() and memo[0].isalnum()
+    was_cut = len(name) == NAME_CUT and name[-1].isalpha() and memo[0].islower()
     return values.text(f"{name}{'' if was_cut else ' '}{memo}", MAX_DESCRIPTION)
 
 
@@ -115,13 +117,13 @@ def provider_id(row: Mapping[str, str]) -> str:
     return f"{values.text(fitid, _KEPT_OF_LONG_ID)}:{digest}"
 
 
-def metadata_of(row: Mapping[str, str], amount_tag: str, *, amount_text: str) -> dict[str, object]:
+def metadata_of(row: Mapping[str, str], amount_tag: str, *, amount: Decimal) -> dict[str, object]:
     """Return what else the row says, and the amount as written where reading changed it."""
     kept: dict[str, object] = {
         name: values.text(row[tag], MAX_WORD) for tag, name in _METADATA.items() if tag in row
     }
     written = row.get(amount_tag, "")
-    if written and not amount_text.startswith(written.lstrip("+")):
+    if written and not values.says_exactly(written, amount):
         kept["amount_as_written"] = values.text(written, MAX_WORD)
     return kept
 

@@ -174,7 +174,7 @@ def _words(tag: str, word: str) -> str:
 
 
 def _metadata(row: Mapping[str, str], security: str, total: Decimal) -> dict[str, object]:
-    kept = metadata_of(row, "TOTAL", amount_text=str(total))
+    kept = metadata_of(row, "TOTAL", amount=total)
     for tag, name in (*_CHARGES.items(), *_DETAILS.items()):
         if row.get(tag):
             kept[name] = values.text(row[tag], MAX_WORD)

@@ -130,6 +130,11 @@ def amount(value: str, limits: Limits, currency: str = "") -> Decimal:
         raise RowRejectedError("amount_unreadable", value) from None
 
 
+def says_exactly(value: str, number: Decimal) -> bool:
+    """Whether `value` is this very number in plain digits, with nothing rounded or interpreted."""
+    return _PLAIN.fullmatch(value) is not None and Decimal(value) == number
+
+
 def optional_amount(value: str, limits: Limits, currency: str = "") -> Decimal | None:
     """Return an amount, or None when there is none or it cannot be read."""
     try:

@@ -27,7 +27,14 @@ def read(data: bytes, today: date | None = None) -> ParsedFile:
     check(data)
     try:
         return read_ofx(data, today or datetime.now(UTC).date())
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise StatementRefused("unreadable") from error
 
 

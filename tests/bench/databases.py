@@ -1,4 +1,4 @@
-"""Databases for benchmarks: a SQLite file in a folder of its own, a PostgreSQL database of its own."""
+"""Empty databases for benchmarks, on SQLite and on PostgreSQL, gone when they are done."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from accounts.models import Account  # noqa: E402
 from dashtam.events import NewEvent, record  # noqa: E402
 from tests import factories  # noqa: E402
 from tests.bench.imports import figure  # noqa: E402
-from tests.browser.chromium import ARGUMENTS  # noqa: E402
+from tests.browser.conftest import QUIET  # noqa: E402
 from tests.processes import Up  # noqa: E402
 from tests.requirements import chromium_path  # noqa: E402
 
@@ -153,7 +153,7 @@ def serving(count: int, *arguments: str, port: int = 0) -> Iterator[list[Up]]:
 def browser() -> Iterator[Any]:
     """A browser with one profile."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
+        chromium = playwright.chromium.launch(executable_path=chromium_path(), args=QUIET)
         yield chromium.new_context()
         chromium.close()
 

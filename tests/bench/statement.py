@@ -34,8 +34,9 @@ def qfx(rows: int) -> bytes:
 
 def _row(n: int) -> str:
     day = FIRST_DAY + timedelta(days=n % DAYS)
+    amount = f"-{n % 900}.{n % 100:02}"
     return (
-        f"<STMTTRN><TRNTYPE>DEBIT<DTPOSTED>{day:%Y%m%d}120000[-5:EST]<TRNAMT>-{n % 900}.{n % 100:02}"
+        f"<STMTTRN><TRNTYPE>DEBIT<DTPOSTED>{day:%Y%m%d}120000[-5:EST]<TRNAMT>{amount}"
         f"<FITID>{day:%Y%m%d}{n:07}<CHECKNUM>{n}<NAME>MERCHANT {n % 4000} &amp; CO"
         f"<MEMO>POS PURCHASE {n}</STMTTRN>\n"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -175,6 +176,21 @@ def test_an_older_statement_leaves_holdings_and_pending_rows_alone(sync, connect
     bring(make_sync(connection), old)
     assert [txn.status for txn in Transaction.objects.all()] == ["pending"]
     assert Holding.objects.get().is_active
+
+
+def test_a_position_that_could_not_be_read_is_not_taken_for_sold(sync, connection):
+    bring(sync, fetched(holdings=[HOLDING]))
+    other = replace(HOLDING, provider_holding_id="CUSIP:2")
+    unread = Rejected(reason="quantity_missing", is_holding=True)
+    bring(make_sync(connection), fetched(holdings=[other], rejected=[unread]))
+    assert Holding.objects.filter(is_active=True).count() == 2
+
+
+def test_a_pending_row_that_could_not_be_read_is_not_taken_for_dropped(sync, connection):
+    bring(sync, fetched(pending(), has_all_pending=True))
+    unread = Rejected(reason="amount_unreadable")
+    bring(make_sync(connection), fetched(has_all_pending=True, rejected=[unread]))
+    assert Transaction.objects.get().status == "pending"
 
 
 def test_a_card_with_money_owed_lowers_net_worth(sync):

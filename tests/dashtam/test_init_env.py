@@ -58,7 +58,7 @@ def test_keys_from_the_environment_need_no_file(machine, monkeypatch):
 
 def test_a_database_whose_keys_are_lost_gets_no_new_ones(machine, capsys):
     (machine / "data").mkdir()
-    (machine / "data" / "dashtam.sqlite3").touch()
+    (machine / "data" / "dashtam.sqlite3").write_bytes(b"SQLite format 3")
     assert init_env.main() == 2
     assert not (machine / ".env").exists()
     assert "put the old one back" in capsys.readouterr().err

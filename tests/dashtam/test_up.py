@@ -112,7 +112,7 @@ def test_a_second_ctrl_c_ends_the_job_at_once(start, job, tmp_path):
 
 
 @processes
-@pytest.mark.parametrize("leader", ["daphne", "qcluster"])
+@pytest.mark.parametrize("leader", ["dashtam.server", "qcluster"])
 def test_the_death_of_one_ends_the_other(start, leader):
     running = start().is_up()
     family = running.family()

@@ -47,7 +47,9 @@ def bank_set(
 
 def card_set(*rows: str, after: str = BALANCE) -> str:
     """One card statement in its message set."""
-    inner = f"<CURDEF>USD<CCACCTFROM><ACCTID>4111XXXXXXXX1111</CCACCTFROM><BANKTRANLIST>{''.join(rows)}"
+    inner = (
+        f"<CURDEF>USD<CCACCTFROM><ACCTID>4111XXXXXXXX1111</CCACCTFROM><BANKTRANLIST>{''.join(rows)}"
+    )
     statement = f"<CCSTMTRS>{inner}</BANKTRANLIST>{after}</CCSTMTRS>"
     return f"<CREDITCARDMSGSRSV1><CCSTMTTRNRS>{statement}</CCSTMTTRNRS></CREDITCARDMSGSRSV1>"
 
@@ -98,15 +100,15 @@ def read_account(inner: str) -> ParsedAccount:
     return account
 
 
-def read_row(**leaves: str | None) -> TransactionData:
+def read_row(extra: str = "", **leaves: str | None) -> TransactionData:
     """Read a bank file of one good row."""
-    (transaction,) = read_account(bank_set(row(**leaves))).transactions
+    (transaction,) = read_account(bank_set(row("STMTTRN", extra, **leaves))).transactions
     return transaction
 
 
-def reason_of(**leaves: str | None) -> str:
+def reason_of(extra: str = "", **leaves: str | None) -> str:
     """Read a bank file of one bad row and return why it is bad."""
-    (rejected,) = read_account(bank_set(row(**leaves))).rejected
+    (rejected,) = read_account(bank_set(row("STMTTRN", extra, **leaves))).rejected
     return rejected.reason
 
 

@@ -32,7 +32,8 @@ def test_every_way_of_writing_an_amount_is_read(written, value):
 @pytest.mark.parametrize(
     "written",
     [".", "abc", "1,234", "-1,234", "1e5", "NaN", "Infinity", "1_000", "١٢", "1,23,45.6", "(12.34",
-     "-12.34-", "1.234,567.89", "EUR 12.34", "12.34 CR", "--1", "1" * 30, "1" * 400, "12.34.56"],
+     "-12.34-", "1.234,567.89", "EUR 12.34", "12.34 CR", "--1",
+     "1" * 30, "1" * 400, "1," * 100, "12.34.56"],
 )  # fmt: skip
 def test_an_amount_that_would_need_a_guess_is_kept_apart(written):
     assert reason_of(TRNAMT=written) == "amount_unreadable"
@@ -52,7 +53,7 @@ def test_in_a_file_of_decimal_commas_a_point_before_three_digits_is_not_guessed(
 def test_the_figure_as_written_is_kept_where_reading_changed_it():
     assert read_row(TRNAMT="(1,234.56)").metadata == {"amount_as_written": "(1,234.56)"}
     assert read_row(TRNAMT="0.00005").metadata == {"amount_as_written": "0.00005"}
-    assert read_row(TRNAMT="+12.3").metadata == {}
+    assert read_row(TRNAMT="+0012.300").metadata == {}
 
 
 @given(st.decimals(-(10**11), 10**11, places=4))
@@ -65,9 +66,10 @@ def test_any_amount_survives_exactly(value):
 @settings(derandomize=True, deadline=None, max_examples=500)
 def test_any_scribble_is_a_finite_amount_or_rejected(written):
     try:
-        assert amount(written.strip(), LIMITS, "USD").is_finite()
-    except RowRejectedError as error:
-        assert error.reason in {"amount_unreadable", "amount_missing"}
+        value = amount(written.strip(), LIMITS, "USD")
+    except RowRejectedError:
+        return
+    assert value.is_finite()
 
 
 def test_quantities_are_exact_and_unrounded():

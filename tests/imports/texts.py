@@ -34,3 +34,16 @@ def bank_statement(
         f"{''.join(rows)}</BANKTRANLIST><LEDGERBAL><BALAMT>{balance}<DTASOF>{as_of}</LEDGERBAL>"
         "</STMTRS></STMTTRNRS></BANKMSGSRSV1></OFX>"
     ).encode()
+
+
+def card_statement(*rows: str, balance: str, as_of: str = "20240131") -> bytes:
+    """A credit card's statement in SGML of January 2024."""
+    return (
+        f"{HEADER}<OFX><SIGNONMSGSRSV1><SONRS><STATUS><CODE>0<SEVERITY>INFO</STATUS>"
+        "<DTSERVER>20240201<LANGUAGE>ENG<FI><ORG>Card Bank<FID>55</FI></SONRS></SIGNONMSGSRSV1>"
+        "<CREDITCARDMSGSRSV1><CCSTMTTRNRS><TRNUID>0<STATUS><CODE>0<SEVERITY>INFO</STATUS>"
+        "<CCSTMTRS><CURDEF>USD<CCACCTFROM><ACCTID>4111111111111111</CCACCTFROM>"
+        f"<BANKTRANLIST><DTSTART>20240101<DTEND>20240131\n{''.join(rows)}</BANKTRANLIST>"
+        f"<LEDGERBAL><BALAMT>{balance}<DTASOF>{as_of}</LEDGERBAL></CCSTMTRS></CCSTMTTRNRS>"
+        "</CREDITCARDMSGSRSV1></OFX>"
+    ).encode()

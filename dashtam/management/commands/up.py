@@ -134,7 +134,7 @@ def check_database(*, prepare: bool) -> None:
 
 def web(port: int) -> Service:
     """Daphne, without its access log: it would keep what people search for."""
-    command = [sys.executable, "-m", "daphne", "-v", "0", "--no-server-name"]
+    command = [sys.executable, "-m", "dashtam.server", "-v", "0", "--no-server-name"]
     command += ["-b", settings.HOST or "0.0.0.0", "-p", str(port), "dashtam.asgi:application"]  # noqa: S104
     environment = {"DASHTAM_ROLE": "web", "PORT": str(port)}
     return Service("web", command, environment, WEB_GRACE_SECONDS)

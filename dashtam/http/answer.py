@@ -1,0 +1,144 @@
+"""An answer, and what is taken from it strictly: a whole body, JSON without a single float."""
+
+import json
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, NoReturn
+
+from dashtam.http.errors import BadAnswer, Refused, Unavailable
+
+MAX_NUMBER_LENGTH: Final = 400
+# The range of a double, which is what providers have.
+MAX_NUMBER_EXPONENT: Final = 330
+MAX_JSON_DEPTH: Final = 64
+EXCERPT_LENGTH: Final = 200
+_EXCERPT_SOURCE_BYTES = 2_000
+_GZIP = 31
+# Kept are short plain words, tags and punctuation: enough to know a login page from an outage.
+_TEXTS_AND_TOKENS = re.compile(r"\"[^\"]*(?:\"|$)|'[^']*(?:'|$)|[^\s<>(){}\[\],:;!?]+")
+_HARMLESS = re.compile(r"/?[A-Za-z]{1,11}\.?")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the provider said, 2xx or 4xx. `headers` are by lower-case name, `body` is unpacked."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    asked: str = ""
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status < 300
+
+    def json(self) -> Any:
+        """Return the body's JSON, every number with a point as an exact Decimal.
+
+        BadAnswer when it is none, or has NaN, an infinity, a number beyond any double or lists
+        deeper than 64.
+        """
+        value, problem = _parsed(self.body)
+        if problem:
+            kind = self.headers.get("content-type", "no content type").partition(";")[0][:50]
+            raise BadAnswer(f"{self.asked}: {problem} ({kind}: {self.excerpt()})")
+        return value
+
+    def excerpt(self) -> str:
+        """Return at most 200 characters of the body for a log, with nothing private in them."""
+        text = self.body[:_EXCERPT_SOURCE_BYTES].decode("ascii", "replace")
+        return " ".join(_TEXTS_AND_TOKENS.sub(_masked, text).split())[:EXCERPT_LENGTH]
+
+
+class Body:
+    """Collects an answer's body and unpacks it, never holding more than `max_bytes` of it."""
+
+    def __init__(self, coding: str, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._data = bytearray()
+        self._is_empty = True
+        self._unpacker = None
+        if coding.strip().lower() in ("gzip", "x-gzip"):
+            self._unpacker = zlib.decompressobj(_GZIP)
+        elif coding.strip().lower() not in ("", "identity"):
+            raise BadAnswer("packed in a way that was not asked for")
+
+    def take(self, chunk: bytes) -> None:
+        """Add what came. Refused when it is too much, BadAnswer when it cannot be unpacked."""
+        self._is_empty = self._is_empty and not chunk
+        self._data += chunk if self._unpacker is None else self._unpacked(self._unpacker, chunk)
+        if len(self._data) > self._max_bytes:
+            raise Refused(f"more than {self._max_bytes} bytes", "too_large")
+
+    def whole(self) -> bytes:
+        """Return all of it. Unavailable when it was packed and stops early."""
+        if self._unpacker and not self._unpacker.eof and not self._is_empty:
+            raise Unavailable("the answer stops early")
+        return bytes(self._data)
+
+    def _unpacked(self, unpacker: Any, chunk: bytes) -> bytes:
+        # One byte over the limit is enough to know: a bomb is not unpacked to be measured.
+        room = self._max_bytes + 1 - len(self._data)
+        try:
+            data: bytes = unpacker.decompress(chunk, room)
+        except zlib.error:
+            raise BadAnswer("cannot be unpacked") from None
+        if unpacker.unused_data:
+            raise BadAnswer("goes on after its packed end")
+        return data
+
+
+def _masked(token: re.Match[str]) -> str:
+    return token[0] if _HARMLESS.fullmatch(token[0]) else "…"
+
+
+def _parsed(body: bytes) -> tuple[Any, str]:
+    # The errors of the parsers hold the whole body: only what is wrong leaves this function.
+    try:
+        value = json.loads(
+            body.decode("utf-8-sig"),
+            parse_float=_decimal,
+            parse_int=_integer,
+            parse_constant=_no_constant,
+        )
+    except (ValueError, RecursionError, InvalidOperation):
+        return None, "not JSON as the standard has it"
+    if _is_too_deep(value):
+        return None, "JSON that is too deep"
+    return value, ""
+
+
+def _decimal(text: str) -> Decimal:
+    value = Decimal(text)
+    if len(text) > MAX_NUMBER_LENGTH or abs(value.adjusted()) > MAX_NUMBER_EXPONENT:
+        raise ValueError
+    return value
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_NUMBER_LENGTH:
+        raise ValueError
+    return int(text)
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _depth in range(MAX_JSON_DEPTH):
+        level = [child for node in level for child in _children(node)]
+        if not level:
+            return False
+    return True
+
+
+def _children(node: Any) -> Any:
+    if isinstance(node, dict):
+        return node.values()
+    return node if isinstance(node, list) else ()

@@ -1,0 +1,123 @@
+"""The page's live half, against a server that does what a bad line does."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.processes]
+
+COUNT = """() => {
+  window.heard = [];
+  for (const name of ["portfolio", "import"])
+    document.body.addEventListener(`live:${name}`, (event) => {
+      window.heard.push(event.detail.sequence ?? name);
+    });
+}"""
+
+
+class Line:
+    """Stands in for the server's socket: keeps who connected from where, says what it is told."""
+
+    def __init__(self, page):
+        self.since = []
+        self.sockets = []
+        self.is_down = False
+        page.route_web_socket("**/ws/live/**", self.answer)
+
+    def answer(self, socket):
+        if self.is_down:
+            socket.close(code=1012)
+            return
+        self.since.append(parse_qs(urlsplit(socket.url).query)["since"][0])
+        self.sockets.append(socket)
+        self.say(type="hello", sequence=0)
+
+    def say(self, **message):
+        self.sockets[-1].send(json.dumps(message))
+
+    def tell(self, sequence, category="portfolio"):
+        self.say(type="event", sequence=sequence, name="x", category=category, payload={})
+
+    def drop(self, code=1012):
+        self.sockets[-1].close(code=code)
+
+
+@pytest.fixture
+def anna(person):
+    return person().sign_up()
+
+
+@pytest.fixture
+def line(anna):
+    line = Line(anna.page)
+    anna.page.goto("/")
+    anna.page.evaluate(COUNT)
+    wait_for(anna, lambda: line.sockets)
+    return line
+
+
+def wait_for(anna, condition):
+    for _ in range(200):
+        if condition():
+            return
+        anna.page.wait_for_timeout(50)
+    raise AssertionError("waited in vain")
+
+
+def heard(anna):
+    anna.page.wait_for_timeout(150)
+    return anna.page.evaluate("window.heard")
+
+
+def test_an_event_refreshes_the_parts_that_follow_it(anna, line):
+    with anna.page.expect_request(lambda request: "hx-request" in request.headers):
+        line.tell(1)
+
+
+def test_an_event_heard_twice_counts_once(anna, line):
+    line.tell(1)
+    assert heard(anna) == [1]
+    line.tell(1)
+    assert heard(anna) == [1]
+
+
+def test_events_of_one_moment_are_answered_by_one_refresh(anna, line):
+    for sequence in (1, 2, 3):
+        line.tell(sequence)
+    assert heard(anna) == [3]
+
+
+def test_a_lost_line_is_taken_up_where_it_broke(anna, line):
+    line.tell(7)
+    assert heard(anna) == [7]
+    line.drop()
+    wait_for(anna, lambda: len(line.since) == 2)
+    assert line.since[-1] == "7"
+
+
+def test_a_gap_too_long_refreshes_everything(anna, line):
+    line.say(type="resync", sequence=40)
+    assert heard(anna) == ["portfolio", "import"]
+    line.drop()
+    wait_for(anna, lambda: len(line.since) == 2)
+    assert line.since[-1] == "40"
+
+
+def test_a_session_that_ended_leads_to_the_sign_in(anna, line):
+    anna.context.clear_cookies()
+    line.drop(code=4401)
+    expect(anna.page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_trouble_is_told_only_when_it_lasts_and_taken_back(anna, line):
+    trouble = anna.page.get_by_text("Reconnecting…")
+    line.is_down = True
+    line.drop()
+    expect(trouble).to_be_hidden()
+    expect(trouble).to_be_visible(timeout=10_000)
+    line.is_down = False
+    expect(trouble).to_be_hidden(timeout=20_000)
