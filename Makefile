@@ -49,14 +49,13 @@ check: development
 	$(VENV) -m ruff format --check .
 	$(VENV) -c 'import tests.environment; from mypy.__main__ import console_entry as main; main()'
 	$(VENV) -c 'from importlinter.cli import lint_imports_command as main; main()'
-	$(VENV) -m djlint --quiet --check --lint templates
+	$(VENV) -m djlint --quiet --lint templates
 	$(VENV) -m tests.manage check --deploy --fail-level WARNING
 	$(VENV) -m tests.manage makemigrations --check --dry-run
 
 fix: development
 	$(VENV) -m ruff check --fix .
 	$(VENV) -m ruff format .
-	-$(VENV) -m djlint --quiet --reformat templates
 
 bench: development
 	@$(VENV) -m tests.bench

@@ -31,6 +31,7 @@ TYPE_LABELS = {
     AccountType.EDUCATION_529: "529 plan",
     AccountType.CD: "Certificate of deposit",
 }
+KIND_NAMES = dict(choices(AccountType, TYPE_LABELS))
 
 
 class AccountQuerySet(OwnedQuerySet["Account"]):
@@ -102,8 +103,7 @@ class Account(Owned):
     @property
     def title(self) -> str:
         """What the person calls it, else the provider, else what it is."""
-        kinds = dict(self._meta.get_field("account_type").flatchoices)
-        return self.display_name or self.name or str(kinds[self.kind])
+        return self.display_name or self.name or str(KIND_NAMES[self.kind])
 
     @property
     def kind(self) -> AccountType:

@@ -8,10 +8,12 @@ from http import HTTPStatus
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
+from django_htmx.http import HttpResponseClientRedirect
 
 from dashtam.ids import uuid7
 from dashtam.models import Feed, User
@@ -51,13 +53,23 @@ class PrivatePagesMiddleware:
         """Answer in the user's time zone; strangers' pages pass untouched, in UTC."""
         user = request.user
         if not isinstance(user, User):
-            return self.get_response(request)
+            return as_whole_page(request, self.get_response(request))
         if request.method == "GET" and "HX-Request" not in request.headers:
             request.META["LIVE_SINCE"] = str(last_sequence(user))
         with timezone.override(zone_of(user.time_zone)):
             response = self.get_response(request)
         add_never_cache_headers(response)
         return response
+
+
+def as_whole_page(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Lead the whole page away when a part of it is told to go elsewhere.
+
+    Otherwise the sign-in would appear in the middle of a dashboard whose session has ended.
+    """
+    if "HX-Request" in request.headers and isinstance(response, HttpResponseRedirect):
+        return HttpResponseClientRedirect(reverse(settings.LOGIN_URL))
+    return response
 
 
 class BodyLimitMiddleware:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
@@ -38,10 +38,19 @@ PAYING = frozenset({"CREDIT", "DEP", "DIRECTDEP", "PAYMENT"})
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """Whether a bank writes an account's rows, or its balance, the other way round than we do."""
+    """Whether a bank writes an account's rows, or its balance, the other way round than we do.
+
+    `is_chosen` when the person said so, and the rows' own suggestion counts no more.
+    """
 
     rows_turned: bool = False
     balance_turned: bool = False
+    is_chosen: bool = False
+
+    @classmethod
+    def kept_in(cls, record: Mapping[str, Any]) -> Signs:
+        """The signs that `asdict` left in a record, the usual ones where it left none."""
+        return cls(**{name: bool(record.get(name)) for name in cls.__dataclass_fields__})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from accounts.models import Account
 from accounts.services import is_older
-from accounts.types import INVESTMENT_TYPES
+from accounts.types import INVESTMENT_TYPES, LIABILITY_TYPES
 from connections.saving import redact
 from connections.services import find_file_connection
 from dashtam.money import canonical
@@ -57,23 +57,18 @@ def summarise(user: User, mapped: MappedFile, notices: Sequence[str]) -> dict[st
 
 
 def remembered_signs(user: User, mapped: MappedFile) -> dict[str, Signs]:
-    """How the person said, at an earlier import, that the bank writes signs; by account."""
+    """How the bank writes signs, where the person said so or an earlier file showed it."""
     connection = find_file_connection(user, mapped.source, login_key=mapped.login_key)
-    return {
-        key: Signs(
-            account.provider_metadata["rows_turned"], account.provider_metadata["balance_turned"]
-        )
+    known = {
+        key: Signs.kept_in(account.provider_metadata)
         for key, account in _known(user, connection).items()
-        if "rows_turned" in account.provider_metadata
     }
+    return {key: signs for key, signs in known.items() if signs != Signs()}
 
 
 def chosen_signs(summary: Mapping[str, Any]) -> dict[str, Signs]:
     """What a preview, or the person looking at it, settled; by account."""
-    return {
-        account["key"]: Signs(account["rows_turned"], account["balance_turned"])
-        for account in summary["accounts"]
-    }
+    return {account["key"]: Signs.kept_in(account) for account in summary["accounts"]}
 
 
 def _known(user: User, connection: Connection | None) -> dict[str, Account]:
@@ -98,6 +93,7 @@ def _account(
         "name": stored.title if stored else "",
         "mask": data.account_number_masked,
         "account_type": data.account_type,
+        "is_liability": data.account_type in LIABILITY_TYPES,
         "currency": data.currency,
         "is_new": stored is None,
         "period_start": _day(period[0]),

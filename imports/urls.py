@@ -9,5 +9,6 @@ urlpatterns = [
     path("", views.statements, name="list"),
     path("<uuid:pk>/", views.statement, name="statement"),
     path("<uuid:pk>/confirm/", views.confirm, name="confirm"),
+    path("<uuid:pk>/signs/", views.signs, name="signs"),
     path("<uuid:pk>/discard/", views.discard, name="discard"),
 ]

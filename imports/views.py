@@ -23,6 +23,7 @@ from imports import services
 from imports.formats.reader import MAX_BYTES, MAX_MEGABYTES
 from imports.formats.types import StatementRefused
 from imports.forms import StatementForm
+from imports.mapping import Signs
 from imports.models import StatementFile
 from imports.preview import SHOWN_UNREADABLE
 from imports.templatetags.sentences import refusal_sentence
@@ -42,9 +43,8 @@ NOT_A_STATEMENT = frozenset(
 @require_http_methods(["GET", "HEAD", "POST"])
 def statements(request: HttpRequest) -> HttpResponse:
     """The drop zone and the files so far; a POST reads one file and leads to its preview."""
-    form = StatementForm()
     if request.method != "POST":
-        return show(request, form)
+        return show(request, StatementForm())
     form = StatementForm(request.POST, request.FILES)
     if TOO_LARGE in request.META:
         return refused(request, form, StatementRefused("too_large", limit=str(MAX_MEGABYTES)))
@@ -52,12 +52,12 @@ def statements(request: HttpRequest) -> HttpResponse:
         return show(request, form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     upload = form.cleaned_data["statement"]
     try:
-        statement = services.preview_upload(
+        found = services.preview_upload(
             signed_in(request), file_name=upload.name, data=upload.read()
         )
     except StatementRefused as refusal:
         return refused(request, form, refusal)
-    return go_to(request, statement)
+    return go_to(request, found)
 
 
 def refused(request: HttpRequest, form: StatementForm, refusal: StatementRefused) -> HttpResponse:
@@ -145,3 +145,16 @@ def discard(request: HttpRequest, pk: UUID) -> HttpResponse:
     services.discard(found)
     messages.success(request, gettext("The file was discarded. Nothing was imported."))
     return redirect("imports:list")
+
+
+@require_POST
+def signs(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Look at a file again with a card's rows or balance the other way round."""
+    found = get_object_or_404(StatementFile.objects.for_user(signed_in(request)), pk=pk)
+    chosen = Signs(
+        rows_turned="rows_turned" in request.POST,
+        balance_turned="balance_turned" in request.POST,
+        is_chosen=True,
+    )
+    services.turn_signs(found, request.POST.get("account", ""), chosen)
+    return redirect("imports:statement", pk)

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from dashtam.people import signed_in
 from transactions.forms import TransactionFilters
-from transactions.models import Transaction
+from transactions.models import Transaction, TransactionPage
 
 if TYPE_CHECKING:
     from transactions.models import Cursor
@@ -27,7 +27,7 @@ def transactions(request: HttpRequest) -> HttpResponse:
     """One page of the person's transactions, newest first, narrowed by the filters."""
     user = signed_in(request)
     form = TransactionFilters(user, data=request.GET)
-    is_valid = form.is_valid()
+    form.is_valid()  # a wrong filter is told beside its field, and narrows nothing
     rows = Transaction.objects.for_user(user).filter(account__duplicate_of=None)
     page = (
         rows.matching(form.cleaned_data)
@@ -38,14 +38,16 @@ def transactions(request: HttpRequest) -> HttpResponse:
             newer_than=read_cursor(request.GET.get("newer", "")),
         )
     )
-    context = {
-        "form": form,
-        "is_valid": is_valid,
-        "page": page,
+    context = {"form": form, "page": page, **links(request, page)}
+    return render(request, "transactions/transaction_list.html", context)
+
+
+def links(request: HttpRequest, page: TransactionPage) -> dict[str, str]:
+    """The query strings of the pages beside this one, empty at the ends."""
+    return {
         "newer": link(request, "newer", page.rows[0]) if page.rows and page.has_newer else "",
         "older": link(request, "older", page.rows[-1]) if page.rows and page.has_older else "",
     }
-    return render(request, "transactions/transaction_list.html", context)
 
 
 def link(request: HttpRequest, direction: str, row: Transaction) -> str:

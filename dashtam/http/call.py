@@ -59,13 +59,13 @@ def written(question: Question, origin: Origin, base_path: str, headers: Headers
 
 
 def _written(question: Question, origin: Origin, base: str, headers: Headers) -> Call | None:
-    path, shown = _path(question.path, base)
     params = _pairs(question.params)
     try:
+        path, shown = _path(question.path, base)
         query = urlencode(params, quote_via=quote)
         content, content_type = _content(question)
         lines = _lines(_ALWAYS, content_type, headers, question.headers or {})
-    except ValueError:
+    except (ValueError, Refused):
         return None
     target = f"{path or '/'}?{query}" if query else path or "/"
     if len(target) > MAX_TARGET_LENGTH:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from ssl import SSLContext
 from typing import Final, cast
@@ -59,7 +59,7 @@ class Wiring:
     tls: SSLContext | None = None
     before_call: Callable[[], None] | None = None
     resolve: Resolve = look_up
-    sleep: Callable[[float], None] = field(default=time.sleep)
+    sleep: Callable[[float], None] = time.sleep
     transport: httpx.BaseTransport | None = None
 
 

@@ -13,7 +13,7 @@ from django import template
 from django.utils import timezone
 from django.utils.translation import get_language, gettext, to_locale
 
-from accounts.models import Account
+from accounts.models import KIND_NAMES
 from accounts.types import BANKING_TYPES, INVESTMENT_TYPES, AccountType
 from dashtam.text import display_text
 
@@ -140,7 +140,7 @@ def shown(value: str | None) -> str:
 @register.filter
 def account_type(kind: str) -> str:
     """The name of an account's type."""
-    return str(dict(Account._meta.get_field("account_type").flatchoices).get(kind, kind))
+    return str(KIND_NAMES.get(kind, kind))
 
 
 @register.filter

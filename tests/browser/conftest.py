@@ -43,6 +43,22 @@ def server(tmp_path_factory: pytest.TempPathFactory, mail: Path) -> Iterator[Up]
         running.clean_up()
 
 
+@pytest.fixture(scope="session")
+def cookies() -> dict[str, Any]:
+    """What a browser keeps of somebody who signed up once; empty until somebody has."""
+    return {}
+
+
+@pytest.fixture
+def somebody(person: Callable[..., Person], cookies: dict[str, Any]) -> Person:
+    """Somebody signed in, with an account that others may have used before."""
+    if cookies:
+        return person(storage_state=cookies)
+    known = person().sign_up()
+    cookies.update(known.context.storage_state())
+    return known
+
+
 # Started anew for each test: a running Playwright makes Django refuse the database to its thread.
 @pytest.fixture
 def person(server: Up, mail: Path, tmp_path: Path) -> Iterator[Callable[..., Person]]:
@@ -53,6 +69,7 @@ def person(server: Up, mail: Path, tmp_path: Path) -> Iterator[Callable[..., Per
         def arrive(width: int = 1280, **options: Any) -> Person:
             context = browser.new_context(
                 viewport={"width": width, "height": HEIGHT},
+                reduced_motion="reduce",
                 base_url=f"http://localhost:{server.port}",
                 **options,
             )

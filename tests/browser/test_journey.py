@@ -129,22 +129,20 @@ def test_the_same_file_again_says_so(person):
     expect(anna.page.get_by_text("imported before. Nothing was changed.")).to_be_visible()
 
 
-def test_a_wrong_file_is_told_in_place(person):
-    anna = person().sign_up()
-    anna.choose(b"%PDF-1.7 pretending", name="statement.qfx")
-    expect(anna.page.get_by_role("alert")).to_contain_text("This is a PDF")
-    anna.look("refused")
-    anna.choose(JANUARY)
-    expect(anna.page.get_by_text("What is in this file")).to_be_visible()
+def test_a_wrong_file_is_told_in_place(somebody):
+    somebody.choose(b"%PDF-1.7 pretending", name="statement.qfx")
+    expect(somebody.page.get_by_role("alert")).to_contain_text("This is a PDF")
+    somebody.look("refused")
+    somebody.choose(JANUARY)
+    expect(somebody.page.get_by_text("What is in this file")).to_be_visible()
 
 
-def test_a_file_too_large_is_told_before_it_is_sent(person):
-    anna = person().sign_up()
-    anna.folder.joinpath("big.qfx").write_bytes(bytes(27_000_000))
-    anna.page.goto("/imports/")
-    anna.page.get_by_label("Drop a statement here").set_input_files(anna.folder / "big.qfx")
-    expect(anna.page.get_by_role("status")).to_contain_text("27 MB")
-    expect(anna.page.get_by_role("button", name="Look inside")).to_be_disabled()
+def test_a_file_too_large_is_told_before_it_is_sent(somebody):
+    somebody.folder.joinpath("big.qfx").write_bytes(bytes(27_000_000))
+    somebody.page.goto("/imports/")
+    somebody.page.get_by_label("Drop a statement here").set_input_files(somebody.folder / "big.qfx")
+    expect(somebody.page.get_by_role("status")).to_contain_text("27 MB")
+    expect(somebody.page.get_by_role("button", name="Look inside")).to_be_disabled()
 
 
 def test_a_password_can_be_reset_by_code(person):

@@ -47,74 +47,69 @@ class Line:
 
 
 @pytest.fixture
-def anna(person):
-    return person().sign_up()
-
-
-@pytest.fixture
-def line(anna):
-    line = Line(anna.page)
-    anna.page.goto("/")
-    anna.page.evaluate(COUNT)
-    wait_for(anna, lambda: line.sockets)
+def line(somebody):
+    line = Line(somebody.page)
+    somebody.page.goto("/")
+    somebody.page.evaluate(COUNT)
+    wait_for(somebody, lambda: line.sockets)
     return line
 
 
-def wait_for(anna, condition):
+def wait_for(somebody, condition):
     for _ in range(200):
         if condition():
             return
-        anna.page.wait_for_timeout(50)
+        somebody.page.wait_for_timeout(50)
     raise AssertionError("waited in vain")
 
 
-def heard(anna):
-    anna.page.wait_for_timeout(150)
-    return anna.page.evaluate("window.heard")
+def heard(somebody):
+    somebody.page.wait_for_timeout(150)
+    return somebody.page.evaluate("window.heard")
 
 
-def test_an_event_refreshes_the_parts_that_follow_it(anna, line):
-    with anna.page.expect_request(lambda request: "hx-request" in request.headers):
+def test_an_event_refreshes_the_parts_that_follow_it(somebody, line):
+    with somebody.page.expect_request(lambda request: "hx-request" in request.headers):
         line.tell(1)
 
 
-def test_an_event_heard_twice_counts_once(anna, line):
+def test_an_event_heard_twice_counts_once(somebody, line):
     line.tell(1)
-    assert heard(anna) == [1]
+    assert heard(somebody) == [1]
     line.tell(1)
-    assert heard(anna) == [1]
+    assert heard(somebody) == [1]
 
 
-def test_events_of_one_moment_are_answered_by_one_refresh(anna, line):
+def test_events_of_one_moment_are_answered_by_one_refresh(somebody, line):
     for sequence in (1, 2, 3):
         line.tell(sequence)
-    assert heard(anna) == [3]
+    assert heard(somebody) == [3]
 
 
-def test_a_lost_line_is_taken_up_where_it_broke(anna, line):
+def test_a_lost_line_is_taken_up_where_it_broke(somebody, line):
     line.tell(7)
-    assert heard(anna) == [7]
+    assert heard(somebody) == [7]
     line.drop()
-    wait_for(anna, lambda: len(line.since) == 2)
+    wait_for(somebody, lambda: len(line.since) == 2)
     assert line.since[-1] == "7"
 
 
-def test_a_gap_too_long_refreshes_everything(anna, line):
+def test_a_gap_too_long_refreshes_everything(somebody, line):
     line.say(type="resync", sequence=40)
-    assert heard(anna) == ["portfolio", "import"]
+    assert heard(somebody) == ["portfolio", "import"]
     line.drop()
-    wait_for(anna, lambda: len(line.since) == 2)
+    wait_for(somebody, lambda: len(line.since) == 2)
     assert line.since[-1] == "40"
 
 
-def test_a_session_that_ended_leads_to_the_sign_in(anna, line):
-    anna.context.clear_cookies()
+def test_a_session_that_ended_leads_to_the_sign_in(somebody, line):
+    somebody.context.clear_cookies()
     line.drop(code=4401)
-    expect(anna.page.get_by_role("heading", name="Sign in")).to_be_visible()
+    expect(somebody.page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_trouble_is_told_only_when_it_lasts_and_taken_back(anna, line):
-    trouble = anna.page.get_by_text("Reconnecting…")
+def test_trouble_is_told_only_when_it_lasts_and_taken_back(somebody, line):
+    trouble = somebody.page.get_by_text("Reconnecting…")
     line.is_down = True
     line.drop()
     expect(trouble).to_be_hidden()

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from dashtam.http import HttpError
+from dashtam.http.call import Question
 from dashtam.vault import Secret
 from tests.dashtam.http_servers import answer, client_of, reset, serving
 
@@ -105,10 +106,22 @@ def test_a_plain_query_value_is_not_logged_either(serve, log):
     assert "2024-01-01" not in log.getvalue()
 
 
+def test_a_question_shows_nothing_when_it_is_printed():
+    question = Question("GET", "/accounts", params={"since": QUERY}, headers={"x-key": HEADER})
+    assert hits(f"{question!r} {question}") == []
+
+
 @pytest.mark.parametrize("value", [f"{HEADER}\r\n", f"{HEADER}é", f"{HEADER}\ud800"])
 def test_a_header_that_cannot_be_sent_keeps_its_secret(serve, log, value):
     with client_of(serve(), headers={"authorization": Secret(value)}) as bank:
         told = told_by(bank.get)
+    assert "cannot be written as HTTP" in told
+    assert hits(told + log.getvalue()) == []
+
+
+def test_a_path_that_leads_elsewhere_keeps_its_secret(serve, log):
+    with client(serve()) as bank:
+        told = told_by(lambda: bank.post(Secret(f"/claim/{PATH}?x")))
     assert "cannot be written as HTTP" in told
     assert hits(told + log.getvalue()) == []
 

@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import PermissionDenied
 from django.db import connection as db_connection
 from django.db.transaction import atomic
 from django.test import Client
@@ -15,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import NetWorth
 from dashtam.events import NewEvent, record
 from dashtam.pages import server_error
+from dashtam.people import signed_in
 from holdings.models import Holding
 from tests import factories
 from transactions.models import Transaction
@@ -190,6 +193,12 @@ def test_who_is_not_signed_in_is_asked_to(client, db, address):
     assert response["Location"] == f"/auth/login/?next={address}"
 
 
+def test_a_live_part_without_a_session_leads_the_whole_page_to_the_sign_in(client, db):
+    response = client.get("/", headers={"HX-Request": "true"})
+    assert response["HX-Redirect"] == "/auth/login/"
+    assert b"<form" not in response.content
+
+
 def test_signed_in_pages_are_stored_nowhere(client, alice):
     client.force_login(alice)
     assert "no-store" in client.get("/")["Cache-Control"]
@@ -266,3 +275,10 @@ def test_no_page_has_inline_scripts_or_styles(page, account):
         assert " style=" not in shown
         assert "<style" not in shown
         assert not re.search(r"<script(?![^>]* src=)", shown)
+
+
+def test_a_view_that_nobody_may_see_refuses_nobody(rf):
+    request = rf.get("/")
+    request.user = AnonymousUser()
+    with pytest.raises(PermissionDenied):
+        signed_in(request)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import html
 import re
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from imports.formats.reader import MAX_BYTES
+from imports.formats.types import NOTICES
 from imports.models import StatementFile
 from imports.services import confirm
 from imports.tasks import run_import
@@ -137,6 +139,15 @@ def test_unreadable_rows_are_shown_with_a_reason_before_and_after(browser):
     assert "cannot be read without guessing" in before
     assert "The amount “1,2.3,4” cannot be read without guessing" in after
     assert "Unreadable 1" in after
+
+
+@pytest.mark.parametrize("code", NOTICES)
+def test_every_notice_has_a_sentence_on_the_preview(browser, code):
+    statement = preview(browser)
+    statement.summary["notices"] = [code]
+    statement.save()
+    shown = html.unescape(words(browser.get(f"/imports/{statement.pk}/")))
+    assert NOTICES[code] in shown
 
 
 def test_a_preview_can_be_discarded(browser):
