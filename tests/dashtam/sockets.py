@@ -15,7 +15,7 @@ from dashtam.events import NewEvent, record
 
 HOST = "testserver"
 PROGRESS = "import.progress"
-PATIENCE_SECONDS = 6
+PATIENCE_SECONDS = 20
 
 in_database = database_sync_to_async
 

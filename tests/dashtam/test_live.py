@@ -95,13 +95,12 @@ async def test_another_process_that_writes_is_heard_at_once_and_exactly_once(ali
 
 
 @runs_async
-async def test_a_commit_reaches_an_open_socket_well_within_a_second(alice, browser):
+async def test_a_commit_reaches_an_open_socket_without_the_slow_look(alice, browser, monkeypatch):
+    monkeypatch.setattr(live, "SAFETY_LOOK_SECONDS", 3600)
     async with following(browser) as socket:
         assert await socket.receive_nothing(timeout=0.3)
         await told(alice)
-        committed = time.monotonic()
         assert await sequences(socket, 1) == [1]
-        assert time.monotonic() - committed < 1
 
 
 @runs_async
