@@ -48,7 +48,7 @@ def tell_from_another_process(user, count):
     database = {**db_connection.settings_dict, "scheme": "postgres"}
     environment = {
         **os.environ,
-        "DJANGO_SETTINGS_MODULE": django_settings.SETTINGS_MODULE,
+        "DJANGO_SETTINGS_MODULE": "dashtam.settings",
         "DATABASE_URL": f"sqlite:///{database['NAME']}" if is_file else url.format(**database),
     }
     command = [sys.executable, "-c", ANOTHER_PROCESS, str(user.pk), str(count)]
