@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from accounts.types import (
     Counts,
     NetWorthChange,
     Saved,
+    SnapshotSource,
 )
 from dashtam.money import amount
 from dashtam.text import clean_text
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     from django_stubs_ext import StrPromise
 
-    from accounts.types import AccountData, SnapshotSource
+    from accounts.types import AccountData
     from dashtam.models import User
 
 EURO = "EUR"
@@ -124,7 +126,9 @@ def save_accounts(
     changed = [
         stored[row.provider_account_id]
         for row in rows
-        if row.provider_account_id in stored and _overwrite(stored[row.provider_account_id], row)
+        if row.provider_account_id in stored
+        and not is_older(stored[row.provider_account_id], row)
+        and _overwrite(stored[row.provider_account_id], row)
     ]
     Account.objects.bulk_create(new.values())
     Account.objects.bulk_update(changed, [*FIELDS, "missing_since", "updated_at"])
@@ -153,6 +157,9 @@ def set_balance(
     """
     if data.balance is None:
         return None
+    if not data.balance_as_of and source == SnapshotSource.FILE_IMPORT and account.balance_as_of:
+        # A file without any date may be of last year: it never beats a balance with a date.
+        return None
     take_snapshot(account, data, source=source, sync_id=sync_id)
     if is_older(account, data):
         return None
@@ -168,10 +175,15 @@ def set_balance(
 
 
 def is_older(account: Account, data: AccountData) -> bool:
-    """Whether the account's balance is already newer than what this says."""
-    return bool(
-        account.balance_as_of and data.balance_as_of and data.balance_as_of < account.balance_as_of
-    )
+    """Whether the account knows something newer than what this says."""
+    told = account.provider_metadata.get("told_as_of")
+    known = [
+        account.balance_as_of,
+        # A statement without a balance has a date too.
+        datetime.fromisoformat(told) if told else None,
+    ]
+    latest = max(filter(None, known), default=None)
+    return bool(latest and data.balance_as_of and data.balance_as_of < latest)
 
 
 def take_snapshot(
@@ -199,9 +211,10 @@ def net_worth(user: User, *, on: date | None = None) -> NetWorthView:
     assets: defaultdict[str, Decimal] = defaultdict(Decimal)
     liabilities: defaultdict[str, Decimal] = defaultdict(Decimal)
     count = 0
-    for account in accounts.only("balance", "currency", "account_type", "user_type"):
-        owed = account.is_liability or (account.balance or 0) < 0
-        (liabilities if owed else assets)[account.currency] += account.balance or 0
+    for account in accounts.only("balance", "currency"):
+        # The sign decides, not the kind: a card may be in credit and a checking account overdrawn.
+        balance = account.balance or Decimal(0)
+        (liabilities if balance < 0 else assets)[account.currency] += balance
         count += 1
     worths = tuple(
         Worth(currency, assets[currency], liabilities[currency])
@@ -232,25 +245,26 @@ def grouped(accounts: Iterable[Account]) -> list[AccountGroup]:
 
 def recalculate_net_worth(user: User) -> NetWorthChange | None:
     """Keep the net worth of now inside the caller's transaction; the change, when it changed."""
+    start = {"value": 0, "currency": user.base_currency, "account_count": 0}
+    NetWorth.objects.get_or_create(user=user, defaults=start)
+    # Locked before anything is added up: two syncs that end together tell one after the other.
+    kept = NetWorth.objects.select_for_update().get(user=user)
     view = net_worth(user)
-    kept = NetWorth.objects.select_for_update().filter(user=user).first()
-    is_same_currency = kept is not None and kept.currency == user.base_currency
-    previous = kept.value if kept and is_same_currency else Decimal(0)
-    if is_same_currency and previous == view.converted.total:
-        return None
-    NetWorth.objects.update_or_create(
-        user=user,
-        defaults={
-            "value": view.converted.total,
-            "currency": user.base_currency,
-            "account_count": view.account_count,
-        },
-    )
-    if previous == view.converted.total:
+    previous = kept.value if kept.currency == user.base_currency else Decimal(0)
+    now_worth = view.converted.total
+    if (kept.value, kept.currency, kept.account_count) != (
+        now_worth,
+        user.base_currency,
+        view.account_count,
+    ):
+        kept.value, kept.currency = now_worth, user.base_currency
+        kept.account_count = view.account_count
+        kept.save()
+    if previous == now_worth:
         return None
     return NetWorthChange(
         previous=previous,
-        new=view.converted.total,
+        new=now_worth,
         currency=user.base_currency,
         account_count=view.account_count,
     )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import UUID
 
-from django.conf import settings
 from django.db import connection as db_connection
 from django.db.transaction import atomic
 from django.utils.timezone import now
@@ -20,20 +19,18 @@ from accounts.services import (
     set_balance,
 )
 from accounts.types import AccountData, Counts, SnapshotSource
-from connections.models import QuarantinedRecord, Sync, SyncStep
+from connections.models import Sync, SyncStep
+from connections.quarantine import quarantine
 from connections.types import StepKind, StepStatus, SyncStatus, SyncTrigger
 from dashtam.events import NewEvent, record
 from dashtam.models import User
 from dashtam.money import canonical
-from dashtam.text import clean_text, mask_number
-from dashtam.vault import vault
 from holdings.services import deactivate_missing, save_holdings
 from transactions.services import CHUNK, cancel_vanished, plan_settlements, save_transactions
 from transactions.types import TransactionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from uuid import UUID
 
     from accounts.types import BalanceChange, Rejected
     from holdings.types import HoldingData
@@ -41,9 +38,17 @@ if TYPE_CHECKING:
 
 # SQLite has one writer at a time: a pause between chunks lets a waiting web request through.
 PAUSE_SECONDS = 0.01
-REDACTED_LENGTH = 2000
-# Shorter runs of digits are dates (with a time), amounts and the bank's own row ids.
-LONG_NUMBER = re.compile(r"(?<=ACCTID>)[^<]+|(?<![\d.])\d{12,13}(?!\d)|(?<![\d.])\d{15,}(?!\d)")
+
+BOOKKEEPING = (
+    "balance",
+    "available_balance",
+    "balance_as_of",
+    "last_synced_at",
+    "transactions_synced_at",
+    "transactions_through",
+    "holdings_synced_at",
+    "updated_at",
+)
 
 SOURCES = {
     SyncTrigger.INITIAL: SnapshotSource.INITIAL_CONNECTION,
@@ -183,9 +188,11 @@ def _save_account(
     incoming = fetched.transactions or ()
     # A pending row of an older statement has long settled or gone: it would only mislead.
     rows = [row for row in incoming if not (older and _is_pending(row))]
-    # Planned anew on each attempt: what has become something is no longer pending.
-    settled = {} if older else plan_settlements(account, rows)
     done = sync.resume_point.get("rows_done", 0)
+    if not done:
+        # Kept with the first chunk: after it, what is new can no longer be told from the rest.
+        sync.resume_point["settled"] = _plan(account, rows) if not older else {}
+    settled = {key: UUID(pk) for key, pk in sync.resume_point.get("settled", {}).items()}
     progress.rows += done
     for offset in range(done, len(rows), CHUNK):
         chunk = rows[offset : offset + CHUNK]
@@ -195,9 +202,13 @@ def _save_account(
     with atomic():
         sync.hold()
         events = _finish_account(sync, account, fetched, rows=rows, older=older)
-        _checkpoint(sync, accounts_done=index + 1, rows_done=0)
+        _checkpoint(sync, accounts_done=index + 1, rows_done=0, settled={})
         told = progress.add(len(incoming) - len(rows) + len(fetched.holdings or ()))
         record(sync.user_id, *told, *events)
+
+
+def _plan(account: Account, rows: Sequence[Incoming]) -> dict[str, str]:
+    return {key: str(pk) for key, pk in plan_settlements(account, rows).items()}
 
 
 def _is_pending(row: Incoming) -> bool:
@@ -245,7 +256,8 @@ def _finish_account(
         account, fetched.account, source=SOURCES[SyncTrigger(sync.trigger)], sync_id=sync.pk
     )
     account.last_synced_at = moment
-    account.save()
+    # Not what the person may have changed meanwhile.
+    account.save(update_fields=BOOKKEEPING)
     return [*events, *([_balance_event(change)] if change else [])]
 
 
@@ -256,7 +268,7 @@ def _finish_transactions(
     skipped = len(fetched.transactions or ()) - len(rows)
     step.tally(Counts(fetched=skipped, ignored=skipped))
     unread = [row for row in fetched.rejected if not row.is_holding]
-    _quarantine(step, unread)
+    quarantine(step, unread)
     # A pending row that seems to have left may be the one that could not be read.
     if fetched.has_all_pending and not older and not unread:
         step.cancelled += cancel_vanished(account, rows, sync_id=sync.pk)
@@ -270,7 +282,7 @@ def _finish_holdings(
     holdings = fetched.holdings or ()
     step = _step(sync, StepKind.HOLDINGS, account)
     unread = [row for row in fetched.rejected if row.is_holding]
-    _quarantine(step, unread)
+    quarantine(step, unread)
     left_out = fetched.ignored + (len(holdings) if older else 0)
     step.tally(Counts(fetched=left_out, ignored=left_out))
     if not older:
@@ -311,42 +323,12 @@ def quarantine_without_account(sync: Sync, rejected: Sequence[Rejected]) -> None
         sync.hold()
         step = _step(sync, StepKind.TRANSACTIONS, None)
         if step.status == StepStatus.RUNNING:
-            _quarantine(step, rejected)
+            quarantine(step, rejected)
             step.status = StepStatus.SUCCEEDED
             step.save()
 
 
-def _quarantine(step: SyncStep, rejected: Sequence[Rejected]) -> None:
-    ring = vault(settings.DASHTAM_KEYS)
-    records = []
-    for row in rejected:
-        kept = QuarantinedRecord(
-            user_id=step.user_id,
-            step=step,
-            provider_id=clean_text(row.provider_id, 300),
-            reason=row.reason,
-            params=dict(row.params),
-            redacted=redact(row.payload),
-        )
-        place = {
-            "table": kept._meta.label_lower,
-            "row": str(kept.pk),
-            "user": str(kept.user_id),
-            "field": "payload",
-        }
-        kept.payload = ring.seal(row.payload.encode("utf-8", "replace"), **place)
-        records.append(kept)
-    QuarantinedRecord.objects.bulk_create(records, batch_size=CHUNK)
-    step.tally(Counts(fetched=len(records), quarantined=len(records)))
-
-
-def redact(payload: str) -> str:
-    """A row as it may be shown: account and card numbers cut to their last four digits."""
-    text = clean_text(payload, REDACTED_LENGTH)
-    return LONG_NUMBER.sub(lambda found: mask_number(found[0]), text)
-
-
-def _checkpoint(sync: Sync, **point: int) -> None:
+def _checkpoint(sync: Sync, **point: object) -> None:
     sync.resume_point = {**sync.resume_point, **point}
     sync.save(update_fields=["resume_point"])
 

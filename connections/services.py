@@ -8,6 +8,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from django.db import IntegrityError
+from django.db.models import Count
 from django.db.transaction import atomic, on_commit
 from django.utils.timezone import now
 from django_q.tasks import async_task
@@ -15,13 +16,14 @@ from django_q.tasks import async_task
 from connections.errors import SyncError, SyncInProgress
 from connections.models import MAX_ATTEMPTS, Connection, ProviderSetting, Sync
 from connections.provider import provider, providers
-from connections.types import ConnectionStatus, StepKind, SyncStatus, SyncTrigger
+from connections.types import ConnectionStatus, CredentialType, StepKind, SyncStatus, SyncTrigger
 from dashtam.events import NewEvent, record
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from connections.provider import Provider
+    from connections.types import FileLogin
     from dashtam.models import User
 
 logger = logging.getLogger(__name__)
@@ -39,34 +41,42 @@ def keep_provider_settings() -> None:
 
 
 def file_connection(
-    user: User, source: type[Provider], *, institution_name: str, login_key: str
+    user: User, source: type[Provider], login: FileLogin, *, institution_name: str
 ) -> Connection:
     """The connection that files of this institution belong to, made when there is none."""
-    connection = find_file_connection(user, source, login_key=login_key)
+    connection = find_file_connection(user, source, login)
     if connection:
         return connection
     try:
         with atomic():
-            return _connect(user, source, institution_name, login_key)
+            return _connect(user, source, institution_name, login.key)
     except IntegrityError:
         # Two files of one institution confirmed at once: the other request made it.
         return Connection.objects.for_user(user).get(
             provider_slug=source.slug,
-            provider_user_key=login_key,
+            provider_user_key=login.key,
             status=ConnectionStatus.ACTIVE,
         )
 
 
-def find_file_connection(
-    user: User, source: type[Provider], *, login_key: str
-) -> Connection | None:
-    """The living connection that files of this institution belong to, if there is one."""
-    return (
+def find_file_connection(user: User, source: type[Provider], login: FileLogin) -> Connection | None:
+    """The living connection that files of this institution belong to, if there is one.
+
+    A file that does not say whose it is belongs to the connection that has its account, and the
+    other way round: an account must not be counted twice because one file said less.
+    """
+    living = (
         Connection.objects.for_user(user)
-        .filter(provider_slug=source.slug, provider_user_key=login_key)
+        .filter(credential_type=CredentialType.FILE_IMPORT)
         .exclude(status=ConnectionStatus.DISCONNECTED)
-        .first()
     )
+    known = living.filter(provider_slug=source.slug, provider_user_key=login.key).first()
+    if known:
+        return known
+    holders = living.filter(accounts__provider_account_id__in=login.account_keys)
+    if login.is_marked:
+        holders = holders.filter(provider_user_key__in=login.unmarked_keys)
+    return holders.annotate(held=Count("accounts")).order_by("-held", "created_at").first()
 
 
 def _connect(

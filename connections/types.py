@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -56,6 +57,21 @@ class ConnectionStatus(StrEnum):
     REVOKED = "revoked"
     FAILED = "failed"
     DISCONNECTED = "disconnected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileLogin:
+    """What a statement file says of whose it is, each part a keyed hash.
+
+    `key` stands for the institution's own marks, `account_keys` for accounts with their number
+    written out. A file without any marks belongs wherever its accounts are; `unmarked_keys` are the
+    keys under which a file of this bank without marks would have been kept.
+    """
+
+    key: str
+    account_keys: tuple[str, ...] = ()
+    unmarked_keys: tuple[str, ...] = ()
+    is_marked: bool = True
 
 
 class SyncStatus(StrEnum):

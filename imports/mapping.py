@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
@@ -12,6 +13,7 @@ from django.conf import settings
 from accounts.types import INVESTMENT_TYPES, LIABILITY_TYPES, AccountData
 from connections.provider import file_provider
 from connections.saving import Fetched
+from connections.types import FileLogin
 from dashtam.money import is_currency
 from dashtam.text import clean_text, mask_number
 from dashtam.vault import fingerprint
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 
 # Enough of a number to show that something is hidden, and its last four characters.
 SHOWN_OF_NUMBER = 8
+WRITTEN_OUT_DIGITS = 8
+# Whose file it is when it says nothing at all.
+UNNAMED = "unnamed"
+LEGAL_FORMS = frozenset({"na", "inc", "corp", "co", "llc", "ltd", "plc", "fsb", "fcu", "the"})
 
 
 # What a card's bank calls money spent, and money paid back.
@@ -38,14 +44,10 @@ PAYING = frozenset({"CREDIT", "DEP", "DIRECTDEP", "PAYMENT"})
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """Whether a bank writes an account's rows, or its balance, the other way round than we do.
-
-    `is_chosen` when the person said so, and the rows' own suggestion counts no more.
-    """
+    """Whether a bank writes an account's rows, or its balance, the other way round than we do."""
 
     rows_turned: bool = False
     balance_turned: bool = False
-    is_chosen: bool = False
 
     @classmethod
     def kept_in(cls, record: Mapping[str, Any]) -> Signs:
@@ -54,20 +56,28 @@ class Signs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How one account's part of a file was read: its signs, what its rows suggest, its period."""
+
+    signs: Signs
+    suggested: Signs
+    period_start: date | None
+    period_end: date | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MappedFile:
     """A statement file ready to be compared or saved.
 
-    `login_key` recognises the institution's connection; `orphans` are the rejected rows of
-    accounts that cannot be saved, since their currency is not known; `signs` and `periods` go with
-    `accounts`.
+    `login` recognises the institution's connection; `orphans` are the rejected rows of accounts
+    that cannot be saved, since their currency is not known; `readings` go with `accounts`.
     """
 
     source: type[Provider]
     institution_name: str
-    login_key: str
+    login: FileLogin
     accounts: list[Fetched]
-    signs: list[Signs]
-    periods: list[tuple[date | None, date | None]]
+    readings: list[Reading]
     orphans: list[Rejected]
     rows_total: int
 
@@ -75,31 +85,35 @@ class MappedFile:
 def map_file(parsed: ParsedFile, chosen: Mapping[str, Signs] | None = None) -> MappedFile:
     """Give a parsed file its provider, its institution and its accounts' lasting ids.
 
-    `chosen` says by provider_account_id how the bank writes signs; where it is silent, what the
-    rows themselves suggest is taken.
+    `chosen` says by provider_account_id how the bank writes signs; the usual way is taken where it
+    is silent, since a wrong guess would be worse than a question.
     """
     source = file_provider(_marks(parsed.institution))
     name = source.institution_name or _name(parsed.institution)
-    savable = [account for account in parsed.accounts if is_currency(account.currency)]
+    savable = [(_account_key(one), one) for one in parsed.accounts if is_currency(one.currency)]
     lost = [account for account in parsed.accounts if not is_currency(account.currency)]
-    keys = [_account_key(account) for account in savable]
-    signs = [
-        (chosen or {}).get(key) or suggested_signs(account)
-        for key, account in zip(keys, savable, strict=True)
-    ]
+    readings = [_reading(account, (chosen or {}).get(key, Signs())) for key, account in savable]
     accounts = [
-        _fetched(account, key, turned, name)
-        for account, key, turned in zip(savable, keys, signs, strict=True)
+        _fetched(account, key, reading.signs, name)
+        for (key, account), reading in zip(savable, readings, strict=True)
     ]
     return MappedFile(
         source=source,
         institution_name=name,
-        login_key=_keyed(_login(source, parsed.institution), purpose="institution"),
+        login=_login(source, parsed.institution, savable),
         accounts=accounts,
-        signs=signs,
-        periods=[(account.period_start, account.period_end) for account in savable],
+        readings=readings,
         orphans=[row for account in lost for row in account.rejected],
         rows_total=sum(len(one.transactions or ()) + len(one.holdings or ()) for one in accounts),
+    )
+
+
+def _reading(account: ParsedAccount, signs: Signs) -> Reading:
+    return Reading(
+        signs=signs,
+        suggested=suggested_signs(account),
+        period_start=account.period_start,
+        period_end=account.period_end,
     )
 
 
@@ -140,21 +154,38 @@ def _name(institution: Institution) -> str:
     return clean_text(next((text for text in said if text.strip()), ""), 200)
 
 
-def _login(source: type[Provider], institution: Institution) -> str:
+def _login(
+    source: type[Provider], institution: Institution, accounts: list[tuple[str, ParsedAccount]]
+) -> FileLogin:
+    bank = f"bank|{institution.bank_id.strip().upper()}" if institution.bank_id.strip() else ""
+    marks = _institution_marks(source, institution)
+    unmarked = [text for text in (bank, UNNAMED) if text]
+    return FileLogin(
+        key=_keyed(marks or unmarked[0], purpose="institution"),
+        account_keys=tuple(key for key, one in accounts if _is_written_out(one.number)),
+        unmarked_keys=tuple(_keyed(text, purpose="institution") for text in unmarked),
+        is_marked=bool(marks),
+    )
+
+
+def _institution_marks(source: type[Provider], institution: Institution) -> str:
     """What tells one institution's files from another's, the surest mark first."""
     if source.institution_marks:
         return source.slug
+    name = _plain_name(institution.org)
     said = (
-        ("fi", f"{institution.org}|{institution.fid}" if institution.fid else ""),
+        ("fi", f"{name}|{institution.fid.strip()}" if institution.fid.strip() else ""),
         ("bid", institution.intuit_bid),
-        ("org", institution.org),
+        ("org", name),
         ("broker", institution.broker_id),
-        ("bank", institution.bank_id),
     )
-    for kind, text in said:
-        if text.strip():
-            return f"{kind}|{text.strip().upper()}"
-    return "unnamed"
+    return next((f"{kind}|{text.strip().upper()}" for kind, text in said if text.strip()), "")
+
+
+def _plain_name(org: str) -> str:
+    """A bank's name without the punctuation and legal forms that come and go."""
+    words = re.sub(r"[^\w\s]", "", org.casefold()).split()
+    return " ".join(word for word in words if word not in LEGAL_FORMS) or org.strip().casefold()
 
 
 def _keyed(text: str, *, purpose: str) -> str:
@@ -162,9 +193,20 @@ def _keyed(text: str, *, purpose: str) -> str:
 
 
 def _account_key(account: ParsedAccount) -> str:
-    # The bank's own word for the type: some banks use one number for two accounts.
-    parts = (account.bank_id.strip(), _number(account), account.raw_type.strip())
+    # Type and currency too: some banks use one number for several accounts.
+    parts = (
+        account.bank_id.strip(),
+        _number(account),
+        account.raw_type.strip(),
+        account.currency,
+    )
     return _keyed("|".join(parts).upper(), purpose="account")
+
+
+def _is_written_out(number: str) -> bool:
+    # A number the bank has masked is not enough to know an account by across institutions.
+    digits = "".join(number.split()).replace("-", "")
+    return digits.isdecimal() and len(digits) >= WRITTEN_OUT_DIGITS
 
 
 def _number(account: ParsedAccount) -> str:
@@ -211,5 +253,9 @@ def _account_data(
         cash_value=account.cash_value,
         account_number_masked=mask_number(_number(account).upper()[-SHOWN_OF_NUMBER:]),
         institution_name=institution_name,
-        metadata={"raw_type": account.raw_type, **asdict(signs)},
+        metadata={
+            "raw_type": account.raw_type,
+            "told_as_of": account.balance_as_of.isoformat() if account.balance_as_of else None,
+            **asdict(signs),
+        },
     )

@@ -10,6 +10,7 @@ from django.db import models
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
+from connections.types import SyncStatus
 from dashtam.fields import choices
 from dashtam.owned import Owned, OwnedQuerySet
 from dashtam.vault import vault
@@ -31,6 +32,11 @@ class StatementFileQuerySet(OwnedQuerySet["StatementFile"]):
         return self.filter(
             status=StatementStatus.PREVIEWED, created_at__lt=now() - KEPT_AFTER_PREVIEW
         )
+
+    def left_behind(self) -> StatementFileQuerySet:
+        """Imports whose sync failed without them, the worker dying in between, or is gone."""
+        ended = models.Q(sync__status=SyncStatus.FAILED) | models.Q(sync__isnull=True)
+        return self.filter(ended, status=StatementStatus.IMPORTING)
 
     def expired_failures(self) -> StatementFileQuerySet:
         """Failed imports whose bytes have been kept long enough."""

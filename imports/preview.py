@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from accounts.models import Account
 from accounts.services import is_older
 from accounts.types import INVESTMENT_TYPES, LIABILITY_TYPES
-from connections.saving import redact
+from connections.quarantine import redact
 from connections.services import find_file_connection
 from dashtam.money import canonical
 from imports.mapping import Signs
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from connections.models import Connection
     from connections.saving import Fetched
     from dashtam.models import User
-    from imports.mapping import MappedFile
+    from imports.mapping import MappedFile, Reading
+    from transactions.matching import Incoming
     from transactions.models import Transaction
 
 # A page shows this many unreadable rows; the import keeps them all.
@@ -37,15 +38,15 @@ def summarise(user: User, mapped: MappedFile, notices: Sequence[str]) -> dict[st
     A balance is checked against the one known before: `expected_balance` is that plus the new rows,
     `difference` how far the file's own balance is from it, both None where nothing can be said.
     """
-    connection = find_file_connection(user, mapped.source, login_key=mapped.login_key)
+    connection = find_file_connection(user, mapped.source, mapped.login)
     known = _known(user, connection)
     accounts = [
-        {**_account(known.get(one.account.provider_account_id), one, period), **asdict(signs)}
-        for one, period, signs in zip(mapped.accounts, mapped.periods, mapped.signs, strict=True)
+        _account(known.get(one.account.provider_account_id), one, reading)
+        for one, reading in zip(mapped.accounts, mapped.readings, strict=True)
     ]
     return {
         "institution": mapped.institution_name,
-        "login_key": mapped.login_key,
+        "login": asdict(mapped.login),
         "provider_slug": mapped.source.slug,
         "provider_name": mapped.source.name,
         "is_new_connection": connection is None,
@@ -57,18 +58,27 @@ def summarise(user: User, mapped: MappedFile, notices: Sequence[str]) -> dict[st
 
 
 def remembered_signs(user: User, mapped: MappedFile) -> dict[str, Signs]:
-    """How the bank writes signs, where the person said so or an earlier file showed it."""
-    connection = find_file_connection(user, mapped.source, login_key=mapped.login_key)
-    known = {
-        key: Signs.kept_in(account.provider_metadata)
-        for key, account in _known(user, connection).items()
-    }
-    return {key: signs for key, signs in known.items() if signs != Signs()}
+    """How the bank writes signs, as it was settled when each account was first imported."""
+    known = _known(user, find_file_connection(user, mapped.source, mapped.login))
+    return {key: Signs.kept_in(account.provider_metadata) for key, account in known.items()}
 
 
 def chosen_signs(summary: Mapping[str, Any]) -> dict[str, Signs]:
     """What a preview, or the person looking at it, settled; by account."""
     return {account["key"]: Signs.kept_in(account) for account in summary["accounts"]}
+
+
+def with_choice(summary: Mapping[str, Any], key: str, choice: Signs) -> dict[str, Signs] | None:
+    """The signs of a preview with one account's changed; None when the file has no such account.
+
+    Rows turned after some of them were saved would be taken for others and counted twice: where
+    there are any, they stay as they were first imported.
+    """
+    for account in summary["accounts"]:
+        if account["key"] == key:
+            rows_turned = account["rows_turned"] if account["rows_fixed"] else choice.rows_turned
+            return {**chosen_signs(summary), key: Signs(rows_turned, choice.balance_turned)}
+    return None
 
 
 def _known(user: User, connection: Connection | None) -> dict[str, Account]:
@@ -78,15 +88,14 @@ def _known(user: User, connection: Connection | None) -> dict[str, Account]:
     return {account.provider_account_id: account for account in accounts}
 
 
-def _account(
-    stored: Account | None, fetched: Fetched, period: tuple[date | None, date | None]
-) -> dict[str, Any]:
+def _account(stored: Account | None, fetched: Fetched, reading: Reading) -> dict[str, Any]:
     data = fetched.account
     older = stored is not None and is_older(stored, data)
-    pending = [row for row in fetched.transactions or () if _is_pending(row.data.status)]
-    rows = [row for row in fetched.transactions or () if not (older and row in pending)]
+    incoming = fetched.transactions or ()
+    rows = [row for row in incoming if not (older and _is_pending(row))]
+    rows_fixed = stored is not None and stored.transactions.exists()
     foreseen = foresee(stored, rows)
-    skipped = len(fetched.transactions or ()) - len(rows)
+    skipped = len(incoming) - len(rows)
     return {
         "key": data.provider_account_id,
         "account_id": str(stored.pk) if stored else None,
@@ -96,8 +105,8 @@ def _account(
         "is_liability": data.account_type in LIABILITY_TYPES,
         "currency": data.currency,
         "is_new": stored is None,
-        "period_start": _day(period[0]),
-        "period_end": _day(period[1]),
+        "period_start": _day(reading.period_start),
+        "period_end": _day(reading.period_end),
         "rows": {
             "new": foreseen.counts.created,
             "changed": foreseen.counts.updated,
@@ -105,11 +114,15 @@ def _account(
             "unreadable": len(fetched.rejected),
             "ignored": foreseen.counts.ignored + skipped + fetched.ignored,
         },
-        "pending": len(pending),
+        "pending": sum(map(_is_pending, incoming)),
         "holdings": len(fetched.holdings or ()),
         "balance": _text(data.balance),
         "balance_as_of": data.balance_as_of.isoformat() if data.balance_as_of else None,
         "is_older": older,
+        **asdict(reading.signs),
+        "rows_fixed": rows_fixed,
+        "suggests_rows": not rows_fixed and reading.suggested.rows_turned,
+        "suggests_balance": stored is None and reading.suggested.balance_turned,
         **_check(None if older else stored, fetched, foreseen.settled),
     }
 
@@ -177,8 +190,8 @@ def _totals(accounts: Iterable[dict[str, Any]], orphans: Sequence[Rejected]) -> 
     return totals
 
 
-def _is_pending(status: str) -> bool:
-    return status == TransactionStatus.PENDING
+def _is_pending(row: Incoming) -> bool:
+    return row.data.status == TransactionStatus.PENDING
 
 
 def _day(day: date | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError
 from django.db.models import Q
@@ -24,7 +24,7 @@ from connections.saving import (
     save_all,
 )
 from connections.services import fail, file_connection, is_enabled, request_sync, start
-from connections.types import SyncStatus, SyncTrigger
+from connections.types import FileLogin, SyncTrigger
 from dashtam.events import NewEvent, record
 from dashtam.text import clean_text
 from dashtam.vault import VaultError
@@ -32,7 +32,7 @@ from imports.formats.child import read_in_child
 from imports.formats.types import StatementRefused
 from imports.mapping import map_file
 from imports.models import StatementFile
-from imports.preview import chosen_signs, remembered_signs, summarise
+from imports.preview import chosen_signs, remembered_signs, summarise, with_choice
 from imports.types import StatementStatus
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from connections.models import SyncStep
     from dashtam.models import User
     from imports.mapping import MappedFile, Signs
+    from imports.models import StatementFileQuerySet
 
 logger = logging.getLogger(__name__)
 
@@ -65,21 +66,24 @@ def preview_upload(user: User, *, file_name: str, data: bytes) -> StatementFile:
         raise StatementRefused("provider_disabled", provider=mapped.source.name)
     remembered = remembered_signs(user, mapped)
     mapped = map_file(parsed, remembered) if remembered else mapped
-    statement = known or StatementFile(user=user, sha256=digest)
-    statement.file_name = clean_text(file_name, FILE_NAME_LENGTH)
-    statement.format = parsed.format
-    statement.size_bytes = len(data)
-    statement.summary = summarise(user, mapped, parsed.notices)
-    statement.rows_total = mapped.rows_total
-    statement.seal(data)
-    return _keep(statement)
+    seen = {
+        "file_name": clean_text(file_name, FILE_NAME_LENGTH),
+        "format": parsed.format,
+        "size_bytes": len(data),
+        "summary": summarise(user, mapped, parsed.notices),
+        "rows_total": mapped.rows_total,
+    }
+    if known and _renew(known, data, seen):
+        return known
+    # Reading took a while: another request may have brought, confirmed or discarded the file.
+    return _living(user, digest) or _keep(StatementFile(user=user, sha256=digest, **seen), data)
 
 
 def confirm(statement: StatementFile) -> Sync:
     """Queue the import of a previewed file; confirming twice answers the same sync.
 
-    SyncInProgress while another import of the same institution runs; StatementRefused when the
-    preview is too old to be confirmed.
+    StatementRefused when the preview is gone. SyncError when its provider is switched off or its
+    connection is not active, SyncInProgress while another import of the same institution runs.
     """
     with atomic():
         taken = StatementFile.objects.filter(
@@ -92,8 +96,8 @@ def confirm(statement: StatementFile) -> Sync:
         connection = file_connection(
             statement.user,
             source,
+            FileLogin(**statement.summary["login"]),
             institution_name=statement.summary["institution"],
-            login_key=statement.summary["login_key"],
         )
         statement.sync = request_sync(connection, trigger=SyncTrigger.FILE_IMPORT)
         statement.save(update_fields=["sync", "updated_at"])
@@ -104,41 +108,44 @@ def turn_signs(statement: StatementFile, key: str, signs: Signs) -> None:
     """Preview a file anew, with one account's rows or balance the other way round.
 
     An account that the file does not have, or a file that is no longer a preview, is left alone.
+    StatementRefused when the file cannot be opened or read again.
     """
-    chosen = chosen_signs(statement.summary)
-    if statement.status != StatementStatus.PREVIEWED or key not in chosen or not statement.content:
+    chosen = with_choice(statement.summary, key, signs)
+    if statement.status != StatementStatus.PREVIEWED or chosen is None or not statement.content:
         return
-    parsed = read_in_child(statement.open())
-    mapped = map_file(parsed, {**chosen, key: signs})
-    statement.summary = summarise(statement.user, mapped, parsed.notices)
-    statement.save(update_fields=["summary", "updated_at"])
+    parsed = read_in_child(_opened(statement))
+    mapped = map_file(parsed, chosen)
+    summary = summarise(statement.user, mapped, parsed.notices)
+    if _still_previewed(statement).update(summary=summary, updated_at=now()):
+        statement.summary = summary
 
 
-def discard(statement: StatementFile) -> bool:
-    """Forget a preview or a failed import; whether there was one to forget."""
-    forgettable = (StatementStatus.PREVIEWED, StatementStatus.FAILED)
-    deleted, _by_model = StatementFile.objects.filter(
-        pk=statement.pk, status__in=forgettable
-    ).delete()
-    return bool(deleted)
+def discard(statement: StatementFile) -> StatementStatus | None:
+    """Forget a preview or a failed import; which of them it was, None when it was neither."""
+    for status in (StatementStatus.PREVIEWED, StatementStatus.FAILED):
+        deleted, _by_model = StatementFile.objects.filter(pk=statement.pk, status=status).delete()
+        if deleted:
+            return status
+    return None
 
 
 def run(sync_id: UUID | str) -> None:
     """Do a confirmed import: read the file in a child process, save it in fenced chunks."""
     sync = start(sync_id)
     if sync is None:
-        _close_given_up(sync_id)
+        # The claim itself ends a sync that crashed too often; its file is to follow.
+        _close_all(StatementFile.objects.left_behind().filter(sync_id=sync_id))
         return
-    statement = StatementFile.objects.get(sync=sync)
+    statement = StatementFile.objects.filter(sync=sync).first()
+    if statement is None:
+        _fail(sync, None, "preview_expired", {})
+        return
     try:
         _import(sync, statement)
     except Fenced:
         logger.warning("import %s: another worker took over", statement.pk)
     except StatementRefused as refused:
         _fail(sync, statement, refused.code, refused.params)
-    except VaultError:
-        logger.exception("import %s: the file cannot be opened", statement.pk)
-        _fail(sync, statement, "credentials_decryption_failed", {})
     except Exception:
         # Whatever the defect, the person learns that the import ended, and may try again.
         logger.exception("import %s failed", statement.pk)
@@ -152,6 +159,11 @@ def clear_expired() -> int:
     return forgotten + erased
 
 
+def close_left_behind() -> int:
+    """Fail the imports whose worker died after their sync had ended; how many."""
+    return _close_all(StatementFile.objects.left_behind())
+
+
 def _living(user: User, digest: str) -> StatementFile | None:
     return (
         StatementFile.objects.for_user(user)
@@ -162,30 +174,55 @@ def _living(user: User, digest: str) -> StatementFile | None:
     )
 
 
-def _keep(statement: StatementFile) -> StatementFile:
+def _still_previewed(statement: StatementFile) -> StatementFileQuerySet:
+    """The row to write a preview to: none once another request has confirmed or discarded it."""
+    return StatementFile.objects.filter(pk=statement.pk, status=StatementStatus.PREVIEWED)
+
+
+def _renew(known: StatementFile, data: bytes, seen: dict[str, Any]) -> bool:
+    """Write over a preview what was seen in its file now; whether it still was a preview."""
+    known.seal(data)
+    written = _still_previewed(known).update(**seen, content=known.content, updated_at=now())
+    for name, value in seen.items():
+        setattr(known, name, value)
+    return bool(written)
+
+
+def _keep(statement: StatementFile, data: bytes) -> StatementFile:
+    statement.seal(data)
     try:
         with atomic():
-            statement.save()
+            statement.save(force_insert=True)
     except IntegrityError:
         # The same file came twice at once: the other request has kept it.
-        return StatementFile.objects.for_user(statement.user).get(
-            sha256=statement.sha256, status=StatementStatus.PREVIEWED
-        )
-    return statement
+        kept = _living(statement.user, statement.sha256)
+    else:
+        return statement
+    if kept is None:
+        raise StatementRefused("preview_expired")
+    return kept
+
+
+def _opened(statement: StatementFile) -> bytes:
+    try:
+        return statement.open()
+    except VaultError:
+        logger.exception("statement %s cannot be opened", statement.pk)
+        raise StatementRefused("credentials_decryption_failed") from None
 
 
 def _confirmed_already(statement: StatementFile) -> Sync:
-    statement.refresh_from_db()
-    if statement.sync is None:
+    sync = Sync.objects.filter(statements=statement).first()
+    if sync is None:
         raise StatementRefused("preview_expired")
-    return statement.sync
+    return sync
 
 
 def _import(sync: Sync, statement: StatementFile) -> None:
     if sync.attempt == 1:
         with atomic():
             record(sync.user_id, NewEvent("import.started", _names(statement)))
-    mapped = map_file(read_in_child(statement.open()), chosen_signs(statement.summary))
+    mapped = map_file(read_in_child(_opened(statement)), chosen_signs(statement.summary))
     save_all(sync, mapped.accounts, Progress(_Teller(statement)))
     if mapped.orphans:
         quarantine_without_account(sync, mapped.orphans)
@@ -221,39 +258,45 @@ def _complete(
     statement.imported_at = now()
     # What was imported is in the tables now; the file itself is no longer needed.
     statement.content = None
-    statement.save()
+    statement.save(
+        update_fields=["status", "rows_done", "rows_total", "imported_at", "content", "updated_at"]
+    )
     counts = as_payload(counts_of(steps))
     return [NewEvent("import.completed", {**_names(statement), "counts": counts})]
 
 
-def _fail(sync: Sync, statement: StatementFile, code: str, params: dict[str, str]) -> None:
-    payload = {**_names(statement), "error_code": code}
+def _fail(sync: Sync, statement: StatementFile | None, code: str, params: dict[str, str]) -> None:
     try:
         with atomic():
-            _close(statement, code, params)
-            fail(sync, code, params, NewEvent("import.failed", payload))
+            # The sync's row first, as every chunk does: two workers never wait for each other.
+            sync.hold()
+            told = _close(statement, code, params) if statement else []
+            fail(sync, code, params, *told)
     except Fenced:
-        logger.warning("import %s: another worker took over", statement.pk)
+        logger.warning("sync %s: another worker took over its import", sync.pk)
 
 
-def _close(statement: StatementFile, code: str, params: dict[str, str]) -> None:
-    statement.status = StatementStatus.FAILED
-    statement.error_code = code
-    statement.error_params = params
-    statement.save(update_fields=["status", "error_code", "error_params", "updated_at"])
-
-
-def _close_given_up(sync_id: UUID | str) -> None:
-    """Follow a sync that the claim itself ended after too many crashes."""
-    importing = StatementFile.objects.filter(
-        sync_id=sync_id, status=StatementStatus.IMPORTING, sync__status=SyncStatus.FAILED
+def _close(statement: StatementFile, code: str, params: dict[str, str]) -> list[NewEvent]:
+    """Fail a running import and return what is to be told of it: nothing where none was running."""
+    importing = StatementFile.objects.filter(pk=statement.pk, status=StatementStatus.IMPORTING)
+    closed = importing.update(
+        status=StatementStatus.FAILED, error_code=code, error_params=params, updated_at=now()
     )
-    for statement in importing.light().select_related("sync"):
-        code = statement.sync.error_code if statement.sync else ""
+    payload = {**_names(statement), "error_code": code}
+    return [NewEvent("import.failed", payload)] if closed else []
+
+
+def _close_all(left: StatementFileQuerySet) -> int:
+    """Fail these imports in the words of their syncs, each in a transaction of its own."""
+    closed = 0
+    for statement in left.light().select_related("sync"):
+        sync = statement.sync
+        code, params = (sync.error_code, sync.error_params) if sync else ("internal_error", {})
         with atomic():
-            _close(statement, code, {})
-            payload = {**_names(statement), "error_code": code}
-            record(statement.user_id, NewEvent("import.failed", payload))
+            told = _close(statement, code, params)
+            record(statement.user_id, *told)
+        closed += len(told)
+    return closed
 
 
 def _names(statement: StatementFile) -> dict[str, str]:

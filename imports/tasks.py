@@ -1,6 +1,6 @@
 """What the queue and the schedule run."""
 
-from imports.services import clear_expired, run
+from imports.services import clear_expired, close_left_behind, run
 
 
 def run_import(sync_id: str) -> None:
@@ -9,5 +9,6 @@ def run_import(sync_id: str) -> None:
 
 
 def clear() -> None:
-    """Every hour: erase files that nobody confirmed in time."""
+    """Every hour: close imports that a dead worker left, erase files nobody confirmed in time."""
+    close_left_behind()
     clear_expired()

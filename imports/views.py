@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.models import Account
-from connections.errors import SyncInProgress
+from connections.errors import SyncError
 from connections.models import QuarantinedRecord, SyncStep
 from connections.types import StepKind
 from dashtam.people import signed_in
@@ -133,17 +133,26 @@ def confirm(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = get_object_or_404(StatementFile.objects.for_user(signed_in(request)).light(), pk=pk)
     try:
         services.confirm(found)
-    except (StatementRefused, SyncInProgress) as refusal:
+    except (StatementRefused, SyncError) as refusal:
         messages.error(request, refusal_sentence(refusal.code, refusal.params))
     return redirect("imports:statement", pk)
 
 
 @require_POST
 def discard(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Forget a file that was only looked at."""
+    """Forget a file that was only looked at, or an import that failed."""
     found = get_object_or_404(StatementFile.objects.for_user(signed_in(request)).light(), pk=pk)
-    services.discard(found)
-    messages.success(request, gettext("The file was discarded. Nothing was imported."))
+    discarded = services.discard(found)
+    if discarded == StatementStatus.PREVIEWED:
+        messages.success(request, gettext("The file was discarded. Nothing was imported."))
+    elif discarded == StatementStatus.FAILED:
+        messages.success(
+            request, gettext("The failed import was removed. What it had saved stays.")
+        )
+    else:
+        messages.info(
+            request, gettext("The file was not removed: its import has begun or is done.")
+        )
     return redirect("imports:list")
 
 
@@ -154,7 +163,9 @@ def signs(request: HttpRequest, pk: UUID) -> HttpResponse:
     chosen = Signs(
         rows_turned="rows_turned" in request.POST,
         balance_turned="balance_turned" in request.POST,
-        is_chosen=True,
     )
-    services.turn_signs(found, request.POST.get("account", ""), chosen)
+    try:
+        services.turn_signs(found, request.POST.get("account", ""), chosen)
+    except StatementRefused as refusal:
+        messages.error(request, refusal_sentence(refusal.code, refusal.params))
     return redirect("imports:statement", pk)

@@ -9,10 +9,12 @@ the plain id then belongs to whichever (date, amount) took it first, and the oth
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from dashtam.money import canonical
@@ -35,24 +37,32 @@ class Incoming:
     """A row with the id it claims, and the one it takes when that id means another row.
 
     `other_id` is empty where the id alone decides. A row with `is_repeat` says what an earlier row
-    of the same answer said already.
+    of the same answer said already; `is_shared` when other rows of the answer claim its id too.
     """
 
     data: TransactionData
     claimed_id: str
     other_id: str = ""
     is_repeat: bool = False
+    is_shared: bool = False
+
+    @property
+    def key(self) -> str:
+        """What tells this row from every other row of the same answer."""
+        return self.other_id or self.claimed_id
 
     def agrees_with(self, stored: Transaction) -> bool:
         """Whether a stored row under the claimed id is this row and not the id's earlier owner."""
-        return (
-            not self.other_id
-            or stored.status == TransactionStatus.PENDING
-            or (
-                stored.transaction_date == self.data.transaction_date
-                and stored.amount == self.data.amount
-            )
-        )
+        if not self.other_id:
+            return True
+        if (stored.transaction_date, stored.amount) == (
+            self.data.transaction_date,
+            self.data.amount,
+        ):
+            return True
+        # A pending row may settle otherwise, unless its id says nothing about which row it is.
+        may_change = stored.status == TransactionStatus.PENDING and not stored._state.adding
+        return may_change and not self.is_shared
 
 
 def from_provider(rows: Iterable[TransactionData]) -> list[Incoming]:
@@ -76,11 +86,12 @@ def _incoming(
     key = (fitid, row.transaction_date, row.amount)
     seen[key] += 1
     count = seen[key]
-    if count > 1 and fitid not in reused:
+    is_shared = fitid in reused
+    if count > 1 and not is_shared:
         return Incoming(row, fitid, is_repeat=True)
     other_id = f"{fitid}#{_day_and_amount(row)}#{count}"
     # The second of two equal rows under a reused id can never be the plain id's row.
-    return Incoming(row, fitid if count == 1 else other_id, other_id)
+    return Incoming(row, fitid if count == 1 else other_id, other_id, is_shared=is_shared)
 
 
 def _reused_ids(rows: Sequence[TransactionData]) -> set[str]:
@@ -131,19 +142,31 @@ def settlements(
 
     A pending row with no candidate, or with several, is not paired; a newcomer is paired once.
     """
-    free = list(newcomers)
+    by_day = sorted(newcomers, key=_day)
+    taken: set[int] = set()
     for pending in vanished:
-        candidates = [row for row in free if _can_become(pending, row.data)]
-        if len(candidates) == 1:
-            free.remove(candidates[0])
-            yield pending, candidates[0]
+        first = bisect_left(by_day, pending.transaction_date - SETTLES_WITHIN, key=_day)
+        last = bisect_right(by_day, pending.transaction_date + SETTLES_WITHIN, key=_day)
+        candidates = (
+            index
+            for index in range(first, last)
+            if index not in taken and _can_become(pending, by_day[index].data)
+        )
+        # Two are as good as many: nobody is guessed between.
+        found = list(islice(candidates, 2))
+        if len(found) == 1:
+            taken.add(found[0])
+            yield pending, by_day[found[0]]
+
+
+def _day(row: Incoming) -> date:
+    return row.data.transaction_date
 
 
 def _can_become(pending: Transaction, row: TransactionData) -> bool:
     return (
         row.status == TransactionStatus.SETTLED
         and row.currency == pending.currency
-        and abs(row.transaction_date - pending.transaction_date) <= SETTLES_WITHIN
         and (row.amount > 0) == (pending.amount > 0)
         and abs(row.amount - pending.amount) <= abs(pending.amount) * SETTLES_TO_WITHIN
     )

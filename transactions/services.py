@@ -56,6 +56,8 @@ FIELDS = (
     "is_flagged",
     "provider_metadata",
 )
+# A row that came this far is never pending again; a cancelled one may be listed once more.
+FINAL = (TransactionStatus.SETTLED, TransactionStatus.FAILED)
 _TEXT_LIMITS = {
     "description": 500,
     "symbol": 64,
@@ -102,8 +104,7 @@ def save_transactions(
 ) -> Saved:
     """Save one chunk inside the caller's transaction; an unchanged row is not written.
 
-    `settled` maps the claimed id of a newcomer to the pending row that it is (see
-    `plan_settlements`). For a file every row seen is recorded, which an undo needs.
+    `settled` maps the key of a newcomer to the pending row that it is (`plan_settlements`). For a file every row seen is recorded, which an undo needs.
     """
     try:
         with atomic():
@@ -159,7 +160,7 @@ def match(account: Account, rows: Sequence[Incoming], settled: Mapping[str, UUID
 
 
 def plan_settlements(account: Account, rows: Sequence[Incoming]) -> dict[str, UUID]:
-    """Which newcomers of an answer are pending rows that left it: {claimed id: the pending row}."""
+    """Which newcomers of an answer are pending rows that left it: {key: the pending row}."""
     vanished = _vanished(account, rows)
     if not vanished:
         return {}
@@ -167,7 +168,7 @@ def plan_settlements(account: Account, rows: Sequence[Incoming]) -> dict[str, UU
     last = max(row.transaction_date for row in vanished) + SETTLES_WITHIN
     near = [row for row in rows if first <= row.data.transaction_date <= last]
     newcomers = [row for chunk in chunks(near) for row in _unknown(account, chunk)]
-    return {row.claimed_id: pending.pk for pending, row in settlements(vanished, newcomers)}
+    return {row.key: pending.pk for pending, row in settlements(vanished, newcomers)}
 
 
 def cancel_vanished(account: Account, rows: Sequence[Incoming], *, sync_id: UUID) -> int:
@@ -226,31 +227,33 @@ def _stored(account: Account, rows: Iterable[Incoming]) -> dict[str, Transaction
 def _becoming(
     account: Account, rows: Iterable[Incoming], settled: Mapping[str, UUID]
 ) -> dict[str, Transaction]:
-    wanted = {row.claimed_id: settled[row.claimed_id] for row in rows if row.claimed_id in settled}
-    named = {
-        row.data.pending_provider_id: row.claimed_id for row in rows if row.data.pending_provider_id
-    }
+    """The pending rows that rows of this chunk are, by the rows' keys."""
+    wanted = {row.key: settled[row.key] for row in rows if row.key in settled}
+    named = {row.data.pending_provider_id: row.key for row in rows if row.data.pending_provider_id}
     if not wanted and not named:
         return {}
     pending = Transaction.objects.pending().filter(account=account)
     by_pk = {txn.pk: txn for txn in pending.filter(pk__in=wanted.values())}
-    found = {claimed: by_pk[pk] for claimed, pk in wanted.items() if pk in by_pk}
+    found = {key: by_pk[pk] for key, pk in wanted.items() if pk in by_pk}
     for txn in pending.filter(provider_transaction_id__in=named):
         found[named[txn.provider_transaction_id]] = txn
     return found
 
 
 def _find(
-    row: Incoming, by_id: dict[str, Transaction], becoming: dict[str, Transaction]
+    row: Incoming, by_id: dict[str, Transaction], becoming: Mapping[str, Transaction]
 ) -> tuple[str, Transaction | None]:
+    """The id this row has, and the stored row it is; `by_id` learns which ids are now taken."""
+    if row.other_id in by_id:
+        return row.other_id, by_id[row.other_id]
     stored = by_id.get(row.claimed_id)
-    if stored is None:
-        if row.other_id in by_id:
-            return row.other_id, by_id[row.other_id]
-        return row.claimed_id, becoming.get(row.claimed_id)
-    if row.agrees_with(stored):
+    if stored is not None and row.agrees_with(stored):
         return row.claimed_id, stored
-    return row.other_id, by_id.get(row.other_id)
+    row_id = row.claimed_id if stored is None else row.other_id
+    settling = becoming.get(row.key)
+    if settling is not None:
+        by_id[row_id] = settling
+    return row_id, settling
 
 
 def _unknown(account: Account, rows: Sequence[Incoming]) -> list[Incoming]:
@@ -259,9 +262,19 @@ def _unknown(account: Account, rows: Sequence[Incoming]) -> list[Incoming]:
 
 
 def _vanished(account: Account, rows: Sequence[Incoming]) -> list[Transaction]:
-    still = {row.claimed_id for row in rows} | {row.data.pending_provider_id for row in rows}
-    pending = Transaction.objects.pending().filter(account=account).newest_first()
-    return [txn for txn in pending if txn.provider_transaction_id not in still]
+    """The stored pending rows that none of these rows is, nor names as its pending self."""
+    pending = list(Transaction.objects.pending().filter(account=account).newest_first())
+    ids = {txn.provider_transaction_id for txn in pending}
+    candidates = [row for row in rows if row.claimed_id in ids or row.other_id in ids]
+    still = set()
+    for chunk in chunks(candidates):
+        by_id = _stored(account, chunk)
+        found = (_find(row, by_id, {})[1] for row in chunk)
+        still |= {txn.pk for txn in found if txn is not None}
+    named = {row.data.pending_provider_id for row in rows}
+    return [
+        txn for txn in pending if txn.pk not in still and txn.provider_transaction_id not in named
+    ]
 
 
 def _new(account: Account, row: Incoming, row_id: str) -> Transaction:
@@ -270,8 +283,8 @@ def _new(account: Account, row: Incoming, row_id: str) -> Transaction:
 
 def _compare(stored: Transaction, row: Incoming, row_id: str, matched: Matched) -> None:
     values = _values(row, row_id)
-    if values["status"] == TransactionStatus.PENDING and stored.status != TransactionStatus.PENDING:
-        # A late copy of what has settled or was cancelled meanwhile tells nothing new.
+    if values["status"] == TransactionStatus.PENDING and stored.status in FINAL:
+        # A late copy of what has settled meanwhile tells nothing new.
         matched.unchanged.append(stored)
         return
     changes = {

@@ -9,13 +9,20 @@ from datetime import date
 from accounts.types import Rejected
 from imports.formats import ofx_bank, ofx_investment, ofx_scan
 from imports.formats import ofx_values as values
-from imports.formats.ofx_accounts import Identity, account_from, doubts_about_card, merge_into
+from imports.formats.ofx_accounts import (
+    Identity,
+    account_from,
+    date_by_rows,
+    doubts_about_card,
+    merge_into,
+)
 from imports.formats.ofx_bank import Context
-from imports.formats.ofx_holdings import holding_from, merged, securities_from, value_account
+from imports.formats.ofx_holdings import holding_from, merged, securities_from
 from imports.formats.ofx_leaves import leaves
 from imports.formats.ofx_scan import Row, Section
 from imports.formats.ofx_text import Document, normalise
 from imports.formats.ofx_values import Limits, RowRejectedError
+from imports.formats.ofx_worth import Stated, listed_balances, value_account
 from imports.formats.types import Institution, ParsedAccount, ParsedFile, StatementRefused
 
 MAX_PAYLOAD = 16_000
@@ -89,9 +96,13 @@ class _Reading:
             securities=self.securities,
         )
         self._read_rows(statement.rows, account, context)
-        if statement.tag == "INVSTMTRS":
-            balances = {**parts.get("INV401KBAL", {}), **parts.get("INVBAL", {})}
-            self._notice(*value_account(account, balances, self.limits))
+        date_by_rows(account, self.limits)
+        if statement.tag == "INVSTMTRS" and account.currency:
+            stated = Stated(
+                values={**parts.get("INV401KBAL", {}), **parts.get("INVBAL", {})},
+                listed=listed_balances(self._text(statement.first("INVBAL"))),
+            )
+            self._notice(*value_account(account, stated, self.limits))
         elif context.is_card:
             self._notice(*doubts_about_card(account))
         return account
@@ -103,6 +114,7 @@ class _Reading:
             fields: dict[str, str] = {}
             try:
                 fields = leaves(text)
+                context.require_currency()
                 if row.tag in ofx_scan.POSITION_ROWS:
                     positions.append(holding_from(row.tag, fields, context))
                 elif row.tag in ofx_scan.BANK_ROWS:
@@ -157,9 +169,13 @@ class _Reading:
 
     def _leaves(self, section: Section) -> dict[str, str]:
         try:
-            return leaves("".join(self.document.text(*span) for span in section.spans))
+            return leaves(self._text(section))
         except RowRejectedError:
             return {}
+
+    def _text(self, section: Section | None) -> str:
+        spans = section.spans if section else []
+        return "".join(self.document.text(*span) for span in spans)
 
     def _notice(self, *codes: str) -> None:
         self.notices.extend(code for code in codes if code not in self.notices)

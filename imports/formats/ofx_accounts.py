@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from accounts.types import AccountType
+from accounts.types import INVESTMENT_TYPES, AccountType
 from dashtam import money
 from imports.formats import ofx_values as values
 from imports.formats.ofx_scan import ACCOUNT_PARTS
 from imports.formats.ofx_values import Limits
 from imports.formats.ofx_words import ACCOUNT_TYPES, LOAN_TYPES, PRODUCT_TYPES
 from imports.formats.types import ParsedAccount
+from transactions.types import TransactionStatus
 
 MAX_NUMBER = 255
 MAX_BANK = 100
@@ -20,6 +21,7 @@ MAX_WORD = 50
 _LISTS = ("BANKTRANLIST", "INVTRANLIST", "LOANTRANLIST")
 _LEDGERS = ("LEDGERBAL", "LOANBAL", "PRINBAL")
 _CHARGES = frozenset({"DEBIT", "POS"})
+_WORTH = ("balance", "available_balance", "holdings_value", "cash_value")
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 Parts = Mapping[str, Mapping[str, str]]
@@ -56,6 +58,18 @@ def account_from(
     return account
 
 
+def date_by_rows(account: ParsedAccount, limits: Limits) -> None:
+    """Give an account that its statement does not date the day of its newest settled row."""
+    settled = (
+        row.transaction_date
+        for row in account.transactions
+        if row.status == TransactionStatus.SETTLED and row.transaction_date <= limits.last_as_of
+    )
+    newest = max(settled, default=None)
+    if account.balance_as_of is None and newest:
+        account.balance_as_of = values.as_of(f"{newest:%Y%m%d}", limits)
+
+
 def merge_into(accounts: dict[Identity, ParsedAccount], newcomer: ParsedAccount) -> None:
     """Add an account to `accounts`, or its rows to the same account of an earlier statement.
 
@@ -84,7 +98,8 @@ def _type(
         return AccountType.CREDIT_CARD, "CREDITCARD"
     if statement == "INVSTMTRS":
         word = product or ("401K" if {"INV401K", "INV401KBAL"} & set(parts) else "")
-        return PRODUCT_TYPES.get(word.upper(), AccountType.BROKERAGE), word or "INVESTMENT"
+        # Not every file of an account names its product: the word must not tell accounts apart.
+        return PRODUCT_TYPES.get(word.upper(), AccountType.BROKERAGE), "INVESTMENT"
     if statement == "LOANSTMTRS":
         word = found.get("LOANACCTTYPE", "")
         return LOAN_TYPES.get(word.upper(), AccountType.LOAN), word or "LOAN"
@@ -127,12 +142,26 @@ def _merge(account: ParsedAccount, newcomer: ParsedAccount) -> None:
     account.has_pending_list |= newcomer.has_pending_list
     account.period_start = min(_known(account.period_start, newcomer.period_start), default=None)
     account.period_end = max(_known(account.period_end, newcomer.period_end), default=None)
+    if account.account_type == AccountType.BROKERAGE and newcomer.account_type in INVESTMENT_TYPES:
+        account.account_type = newcomer.account_type
     is_newer = (newcomer.balance_as_of or _EARLIEST) >= (account.balance_as_of or _EARLIEST)
+    _merge_worth(account, newcomer, is_newer=is_newer)
     _merge_holdings(account, newcomer, is_newer=is_newer)
-    for name in ("balance", "available_balance", "holdings_value", "cash_value", "balance_as_of"):
-        theirs, ours = getattr(newcomer, name), getattr(account, name)
-        if theirs is not None and (is_newer or ours is None):
-            setattr(account, name, theirs)
+
+
+def _merge_worth(account: ParsedAccount, newcomer: ParsedAccount, *, is_newer: bool) -> None:
+    """One statement's figures and date stay together: no balance takes the date of another."""
+    if _says_worth(newcomer) and (is_newer or not _says_worth(account)):
+        for name in _WORTH:
+            setattr(account, name, getattr(newcomer, name))
+        account.balance_as_of = newcomer.balance_as_of or account.balance_as_of
+    elif is_newer and not _says_worth(account):
+        account.balance_as_of = newcomer.balance_as_of
+
+
+def _says_worth(account: ParsedAccount) -> bool:
+    said = any(getattr(account, name) is not None for name in _WORTH)
+    return said or account.has_holdings_list
 
 
 def _merge_holdings(account: ParsedAccount, newcomer: ParsedAccount, *, is_newer: bool) -> None:

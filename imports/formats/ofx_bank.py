@@ -55,12 +55,20 @@ class Context:
     is_card: bool = False
     securities: Mapping[str, Security] = field(default_factory=dict)
 
+    def require_currency(self) -> None:
+        """Refuse rows of a statement of unknown currency, even those that have their own.
+
+        Such an account cannot be saved, and its rows would be lost with it.
+        """
+        if not self.currency:
+            raise RowRejectedError("currency_unknown", self.raw_currency)
+
     def currency_of(self, row: Mapping[str, str]) -> str:
         """Return the row's own currency, or the statement's. RowRejectedError when unknown."""
         own = row.get("CURRENCY.CURSYM")
         code = self.currency if own is None else own.upper()
         if not money.is_currency(code):
-            raise RowRejectedError("currency_unknown", own or self.raw_currency)
+            raise RowRejectedError("currency_unknown", code)
         return code
 
 

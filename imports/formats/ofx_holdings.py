@@ -1,4 +1,4 @@
-"""The security list, the positions, and what an investment account is worth by them."""
+"""The security list and the positions."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from holdings.types import HoldingData
 from imports.formats import ofx_values as values
 from imports.formats.ofx_bank import MAX_WORD, Context, Security
 from imports.formats.ofx_investment import MAX_SYMBOL, security_key, security_of
-from imports.formats.ofx_values import Limits, RowRejectedError
-from imports.formats.types import ParsedAccount
+from imports.formats.ofx_values import RowRejectedError
+from imports.formats.ofx_worth import total_of
 
 MAX_NAME = 200
 _MONEY_MARKET = re.compile(r"money\s*m(?:ar)?ke?t|\bcash\b|\bsweep\b", re.IGNORECASE)
@@ -96,54 +96,11 @@ def merged(positions: Iterable[HoldingData]) -> tuple[list[HoldingData], int]:
     return _with_own_ids(found.values()), hidden
 
 
-def value_account(account: ParsedAccount, balances: Mapping[str, str], limits: Limits) -> list[str]:
-    """Set the account's holdings, cash and total value from its positions and INVBAL.
-
-    Returns the codes of notices. Without positions and INVBAL only a stated total counts.
-    """
-    currency = account.currency
-    cash = [
-        values.optional_amount(balances.get(tag, ""), limits, currency)
-        for tag in _cash_tags(account.holdings)
-    ]
-    if any(part is not None for part in cash):
-        swept = _swept_cash(account.holdings, cash[0])
-        account.cash_value = sum((part for part in cash if part is not None), -swept)
-    if any(holding.currency != currency for holding in account.holdings):
-        return ["mixed_currencies"]
-    if account.has_holdings_list:
-        account.holdings_value = _sum(account.holdings)
-    parts = [part for part in (account.holdings_value, account.cash_value) if part is not None]
-    stated = values.optional_amount(balances.get("TOTAL", ""), limits, currency)
-    account.balance = sum(parts, Decimal(0)) if parts else stated
-    return []
-
-
-def _cash_tags(holdings: Iterable[HoldingData]) -> tuple[str, ...]:
-    """SHORTBALANCE is what the short positions are worth: listed positions say it already."""
-    has_short = any(holding.quantity < 0 for holding in holdings)
-    return ("AVAILCASH", "MARGINBALANCE", *(() if has_short else ("SHORTBALANCE",)))
-
-
-def _sum(holdings: Iterable[HoldingData]) -> Decimal:
-    known = (holding.market_value for holding in holdings)
-    return sum((value for value in known if value is not None), Decimal(0))
-
-
-def _swept_cash(holdings: Iterable[HoldingData], cash: Decimal | None) -> Decimal:
-    """AVAILCASH includes sweep funds: a money-market position of that very value is this cash."""
-    for holding in holdings:
-        if cash and holding.market_value == cash and holding.current_price == 1:
-            return cash
-    return Decimal(0)
-
-
 def _together(one: HoldingData, other: HoldingData) -> HoldingData:
-    has_values = one.market_value is not None and other.market_value is not None
     return replace(
         one,
         quantity=one.quantity + other.quantity,
-        market_value=_sum([one, other]) if has_values else None,
+        market_value=total_of([one.market_value, other.market_value]),
         average_price=one.average_price if one.average_price == other.average_price else None,
         current_price=other.current_price if other.current_price is not None else one.current_price,
     )

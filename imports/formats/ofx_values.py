@@ -14,6 +14,8 @@ from dashtam.text import clean_text
 YEARS_BACK = 50
 YEARS_AHEAD = 1
 MAX_SHOWN = 80
+# Beyond this an amount is a mistake; below it a sum of many still fits where money is kept.
+MAX_AMOUNT = Decimal(10) ** 13
 
 _DATE = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)", re.ASCII)
 _TIME = re.compile(r"\d{8}(\d\d)(\d\d)(\d\d)?(?:\.\d*)?\s*(?:\[([^\]]*)\]?)?", re.ASCII)
@@ -54,6 +56,7 @@ class Limits:
 
     first_date: date
     last_date: date
+    last_as_of: date
     has_decimal_comma: bool = False
 
     @classmethod
@@ -62,6 +65,8 @@ class Limits:
         return cls(
             first_date=date(today.year - YEARS_BACK, 1, 1),
             last_date=today + timedelta(days=366 * YEARS_AHEAD),
+            # It may be tomorrow already where the bank is.
+            last_as_of=today + timedelta(days=1),
             has_decimal_comma=has_decimal_comma,
         )
 
@@ -110,24 +115,34 @@ def instant(value: str) -> datetime | None:
 def as_of(value: str, limits: Limits) -> datetime | None:
     """Return the instant of a balance in UTC, None when it is unreadable or implausible.
 
-    A date alone is noon UTC, so that the day reads right in most time zones.
+    A date alone is noon UTC, so that the day reads right in most time zones. One after tomorrow is
+    implausible: believed, it would keep every later balance out.
     """
     day, clock, offset = _parts(value)
-    if day is None or not limits.first_date <= day <= limits.last_date:
+    if day is None or day < limits.first_date:
         return None
     if clock is None or (offset is None and clock == time(0)):
-        return datetime.combine(day, _NOON)
-    return _at(day, clock, offset or timedelta())
+        at: datetime | None = datetime.combine(day, _NOON)
+    else:
+        at = _at(day, clock, offset or timedelta())
+    return at if at and at.date() <= limits.last_as_of else None
 
 
 def amount(value: str, limits: Limits, currency: str = "") -> Decimal:
-    """Return an amount of money to four decimals. RowRejectedError unless it is unambiguous."""
+    """Return an amount of money to four decimals, at most MAX_AMOUNT on either side of zero.
+
+    RowRejectedError unless it is unambiguous.
+    """
     if not value:
         raise RowRejectedError("amount_missing")
     try:
-        return money.amount(_decimal(value, limits, currency))
+        plain = _decimal(value, limits, currency)
+        number = None if _is_too_large(plain) else money.amount(plain)
     except ValueError:
         raise RowRejectedError("amount_unreadable", value) from None
+    if number is None:
+        raise RowRejectedError("amount_too_large", value)
+    return number
 
 
 def says_exactly(value: str, number: Decimal) -> bool:
@@ -168,6 +183,10 @@ def _decimal(value: str, limits: Limits, currency: str) -> str:
         raise ValueError("not an amount of this currency")
     digits = _with_point(around["digits"], limits)
     return f"-{digits}" if signs and signs[0] in "(-" else digits
+
+
+def _is_too_large(plain: str) -> bool:
+    return len(plain) <= _LONGEST_NUMBER and Decimal(plain).copy_abs() > MAX_AMOUNT
 
 
 def _is_ambiguous(value: str) -> bool:

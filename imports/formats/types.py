@@ -41,6 +41,8 @@ class ParsedAccount:
 
     `number` is the number as written (it may be masked by the bank, or empty) and never leaves the
     import in the clear. `period_*` and row dates are the bank's own calendar dates.
+    `currency` is "" when the statement names none that is known: then every row is in `rejected`.
+    `balance_as_of` is the statement's own date also where it says no balance, at most tomorrow.
     `has_pending_list`: the file has a list of pending rows, which replaces the account's.
     `ignored` counts positions of zero units and parts of a position told in several lines.
     rows_in_file = len(transactions) + len(holdings) + len(rejected) + ignored, always.
@@ -134,6 +136,7 @@ REASONS = {
     "date_out_of_range": _("The date “%(value)s” is too far from today to be right."),
     "amount_missing": _("The row has no amount."),
     "amount_unreadable": _("The amount “%(value)s” cannot be read without guessing."),
+    "amount_too_large": _("The amount “%(value)s” is too large to be right."),
     "quantity_missing": _("The row does not say how many units."),
     "quantity_unreadable": _("The number “%(value)s” cannot be read without guessing."),
     "security_missing": _("The row does not say which security it is about."),
@@ -150,6 +153,14 @@ NOTICES = {
     "card_charges_positive": _(
         "The card's purchases are positive, as if money had come in: the issuer may write its "
         "signs the other way round."
+    ),
+    "balance_incomplete": _(
+        "Not every position or cash balance could be read, so no total was calculated for the "
+        "account."
+    ),
+    "balance_contradicted": _(
+        "The total written in the file is not what its positions and cash add up to. The sum was "
+        "taken."
     ),
     "mixed_currencies": _(
         "Positions are in several currencies, so no total was calculated for the account."

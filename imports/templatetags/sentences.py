@@ -15,10 +15,15 @@ register = template.Library()
 # What can go wrong beside the file itself.
 PROBLEMS = {
     "preview_expired": _(
-        "The preview was too old to be confirmed, and the file was erased. Choose the file again."
+        "The preview is gone: it was discarded, or too old to be confirmed, and the file was "
+        "erased. Choose the file again."
     ),
     "provider_disabled": _(
         "Importing files of this kind is switched off. Ask whoever runs this server."
+    ),
+    "connection_not_active": _(
+        "The connection to this institution is not active, so nothing can be imported into it. "
+        "Ask whoever runs this server."
     ),
     "sync_in_progress": _(
         "Another statement of this institution is being imported. Confirm again when it is done."
@@ -27,14 +32,14 @@ PROBLEMS = {
         "The file could not be opened again: the server's keys have changed. Choose the file "
         "again, and tell whoever runs this server."
     ),
-    "too_many_attempts": _(
-        "The import was begun several times and never came to its end. What was saved is kept. "
-        "Tell whoever runs this server, or choose the file again."
+    "gave_up": _(
+        "The import was begun several times and never came to its end. Tell whoever runs this "
+        "server."
     ),
 }
 UNKNOWN_PROBLEM = _(
-    "Something went wrong on our side. What was saved is kept. Choose the file again: rows that "
-    "are saved already are not saved twice."
+    "Something went wrong on our side. Try again, and tell whoever runs this server if it happens "
+    "once more."
 )
 
 

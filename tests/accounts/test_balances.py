@@ -150,3 +150,24 @@ def test_a_new_base_currency_starts_from_nothing(alice, account):
     alice.base_currency = "EUR"
     recalculate_net_worth(alice)
     assert NetWorth.objects.get().currency == "EUR"
+
+
+def test_a_card_in_credit_is_an_asset_and_an_overdrawn_account_is_owed(alice, connection):
+    make_account(alice, connection, balance=Decimal(50), account_type=AccountType.CREDIT_CARD)
+    make_account(alice, connection, balance=Decimal(-20))
+    worth = net_worth(alice).converted
+    assert (worth.assets, worth.liabilities) == (50, -20)
+
+
+def test_an_older_statement_does_not_rename_the_account(alice, connection):
+    data = account_data(balance=None, metadata={"told_as_of": FEBRUARY.isoformat()})
+    save_accounts(alice.pk, connection.pk, [data])
+    older = account_data(balance=None, balance_as_of=JANUARY, currency="JPY")
+    save_accounts(alice.pk, connection.pk, [older])
+    assert Account.objects.get().currency == "USD"
+
+
+def test_a_file_without_a_date_never_beats_a_balance_with_one(fresh, sync):
+    bring(fresh, "50", JANUARY, sync)
+    assert bring(fresh, "70", None, sync) is None
+    assert fresh.balance == 50

@@ -7,6 +7,7 @@ import pytest
 from connections import services as connecting
 from connections.models import Connection
 from connections.provider import provider
+from connections.types import FileLogin
 from dashtam.bulk import bulk_insert
 from imports import services as importing
 from imports.models import StatementFile
@@ -48,9 +49,9 @@ def test_rows_saved_by_another_worker_meanwhile_are_looked_at_again(account, syn
 
 def test_a_connection_made_by_another_request_meanwhile_is_taken(alice, monkeypatch):
     source = provider("statement_file")
-    first = connecting.file_connection(alice, source, institution_name="B", login_key="k")
+    first = connecting.file_connection(alice, source, FileLogin(key="k"), institution_name="B")
     once(monkeypatch, connecting, "find_file_connection", lambda *a, **k: None)
-    again = connecting.file_connection(alice, source, institution_name="B", login_key="k")
+    again = connecting.file_connection(alice, source, FileLogin(key="k"), institution_name="B")
     assert (again.pk, Connection.objects.count()) == (first.pk, 1)
 
 

@@ -14,7 +14,7 @@ from connections.errors import Fenced, SyncError, SyncInProgress
 from connections.models import MAX_ATTEMPTS, Connection, ForbiddenTransition, Sync
 from connections.provider import provider
 from connections.services import fail, file_connection, request_sync, rescue_stalled, start
-from connections.types import ConnectionStatus, SyncStatus, SyncTrigger
+from connections.types import ConnectionStatus, FileLogin, SyncStatus, SyncTrigger
 from dashtam.models import Event
 
 pytestmark = pytest.mark.django_db
@@ -103,8 +103,8 @@ def test_a_fenced_worker_cannot_fail_its_successors_sync(sync):
 
 def test_files_of_one_institution_share_a_connection(alice):
     source = provider("statement_file")
-    first = file_connection(alice, source, institution_name="First Bank", login_key="k1")
-    again = file_connection(alice, source, institution_name="First Bank", login_key="k1")
+    first = file_connection(alice, source, FileLogin(key="k1"), institution_name="First Bank")
+    again = file_connection(alice, source, FileLogin(key="k1"), institution_name="First Bank")
     assert first.pk == again.pk
     assert Connection.objects.count() == 1
 
@@ -112,12 +112,12 @@ def test_files_of_one_institution_share_a_connection(alice):
 def test_files_of_another_institution_or_person_do_not(alice, bob):
     source = provider("statement_file")
     for user, key in ((alice, "k1"), (alice, "k2"), (bob, "k1")):
-        file_connection(user, source, institution_name="Bank", login_key=key)
+        file_connection(user, source, FileLogin(key=key), institution_name="Bank")
     assert Connection.objects.count() == 3
 
 
 def test_a_new_connection_is_told(alice):
-    file_connection(alice, provider("statement_file"), institution_name="B", login_key="k")
+    file_connection(alice, provider("statement_file"), FileLogin(key="k"), institution_name="B")
     assert Event.objects.get().name == "provider.connected"
 
 

@@ -33,7 +33,7 @@ def take_over(*_args):
     raise StatementRefused("reader_stopped")
 
 
-def fail_oddly(*_args):
+def fail_oddly(*_args, **_named):
     raise ZeroDivisionError
 
 
@@ -68,6 +68,43 @@ def test_a_worker_that_was_replaced_while_saving_stops(confirmed, monkeypatch):
     monkeypatch.setattr(services, "save_all", save_late)
     services.run(sync.pk)
     assert not Transaction.objects.exists()
+
+
+def test_an_import_that_fails_at_its_end_keeps_its_rows_and_can_be_completed(
+    alice, confirmed, monkeypatch
+):
+    statement, sync = confirmed
+    with monkeypatch.context() as bug:
+        bug.setattr(services, "finish", fail_oddly)
+        services.run(sync.pk)
+    assert Transaction.objects.count() == 1
+    again = services.preview_upload(alice, file_name="a.qfx", data=statement.open())
+    services.run(services.confirm(again).pk)
+    again.refresh_from_db()
+    assert (again.status, Transaction.objects.count()) == (StatementStatus.IMPORTED, 1)
+
+
+def test_an_end_that_is_undone_leaves_no_trace_of_itself(confirmed, monkeypatch):
+    statement, sync = confirmed
+    monkeypatch.setattr(services, "as_payload", fail_oddly)
+    services.run(sync.pk)
+    statement.refresh_from_db()
+    assert (statement.status, statement.imported_at) == (StatementStatus.FAILED, None)
+    assert statement.open().startswith(b"OFXHEADER")
+
+
+def test_an_end_writes_only_what_it_changes(confirmed, monkeypatch):
+    statement, sync = confirmed
+    real = services.save_all
+
+    def rename_and_save(*args):
+        StatementFile.objects.update(file_name="renamed.qfx")
+        real(*args)
+
+    monkeypatch.setattr(services, "save_all", rename_and_save)
+    services.run(sync.pk)
+    statement.refresh_from_db()
+    assert (statement.status, statement.file_name) == (StatementStatus.IMPORTED, "renamed.qfx")
 
 
 def test_a_preview_without_its_bytes_cannot_be_confirmed(alice):

@@ -9,7 +9,7 @@ import pytest
 from django.utils.timezone import now
 
 from accounts.models import Account, BalanceSnapshot
-from connections.errors import SyncInProgress
+from connections.errors import SyncError, SyncInProgress
 from connections.models import (
     Connection,
     ProviderSetting,
@@ -31,6 +31,8 @@ from transactions.models import Transaction
 pytestmark = pytest.mark.django_db
 
 ROWS = (stmttrn("-42.50", "20240102", "F1", "GROCERY"), stmttrn("1000.00", "20240103", "F2", "PAY"))
+
+FIRST_BANK = b"<FI><ORG>First Bank<FID>1234</FI>"
 
 
 def preview(user, text=None, name="january.qfx"):
@@ -180,12 +182,14 @@ def test_another_file_of_the_institution_waits_until_the_first_is_done(alice):
 
 
 def test_a_discarded_preview_is_gone(alice):
-    assert services.discard(preview(alice))
+    assert services.discard(preview(alice)) == StatementStatus.PREVIEWED
     assert not StatementFile.objects.exists()
 
 
 def test_an_imported_file_cannot_be_discarded(alice):
-    assert not services.discard(bring(alice))
+    statement = bring(alice)
+    assert services.discard(statement) is None
+    assert StatementFile.objects.get() == statement
 
 
 def test_a_file_that_is_no_statement_leaves_nothing(alice):
@@ -200,12 +204,21 @@ def test_a_disabled_provider_takes_no_files(alice):
         preview(alice)
 
 
+def test_a_provider_disabled_since_the_preview_imports_nothing(alice):
+    statement = preview(alice)
+    ProviderSetting.objects.filter(slug="statement_file").update(enabled=False)
+    with pytest.raises(SyncError, match="provider_disabled"):
+        services.confirm(statement)
+    statement.refresh_from_db()
+    assert (statement.status, Connection.objects.count()) == (StatementStatus.PREVIEWED, 0)
+
+
 def test_a_preview_nobody_confirmed_is_erased_after_a_day(alice):
     statement = preview(alice)
     StatementFile.objects.update(created_at=now() - timedelta(hours=25))
     clear()
     assert not StatementFile.objects.exists()
-    with pytest.raises(StatementFile.DoesNotExist):
+    with pytest.raises(StatementRefused, match="preview_expired"):
         services.confirm(statement)
 
 
@@ -244,3 +257,37 @@ def test_a_file_name_is_kept_as_text_without_surprises(alice):
 def test_a_preview_compares_with_the_accounts_of_its_own_connection_only(alice):
     make_account(alice, make_connection(alice))
     assert preview(alice).summary["accounts"][0]["is_new"]
+
+
+def test_a_bank_that_spells_its_name_otherwise_makes_no_second_account(alice):
+    bring(alice)
+    bring(alice, bank_statement(*ROWS, org="First Bank, N.A."))
+    assert (Connection.objects.count(), Account.objects.count()) == (1, 1)
+
+
+def test_an_older_statement_in_another_currency_is_another_account(alice):
+    bring(alice)
+    bring(alice, bank_statement(*ROWS, currency="JPY", as_of="20231231"))
+    currencies = Account.objects.order_by("currency").values_list("currency", "balance")
+    assert list(currencies) == [("JPY", Decimal("1234.56")), ("USD", Decimal("1234.56"))]
+
+
+def test_an_older_file_with_many_pending_rows_is_looked_through_at_once(alice):
+    bring(alice)
+    pending = "".join(
+        f"<STMTTRNP><TRNTYPE>DEBIT<DTTRAN>20231201<TRNAMT>-{n}.00<NAME>P</STMTTRNP>"
+        for n in range(1, 400)
+    )
+    text = bank_statement(*ROWS, as_of="20231231").replace(
+        b"<LEDGERBAL>", f"<BANKTRANLISTP>{pending}</BANKTRANLISTP><LEDGERBAL>".encode()
+    )
+    account = preview(alice, text).summary["accounts"][0]
+    assert (account["pending"], account["rows"]["ignored"]) == (399, 399)
+
+
+@pytest.mark.parametrize(("first", "second"), [(b"", None), (None, b"")], ids=["less", "more"])
+def test_a_file_that_does_not_say_whose_it_is_belongs_where_its_account_is(alice, first, second):
+    for marks in (first, second):
+        text = bank_statement(*ROWS)
+        bring(alice, text if marks is None else text.replace(FIRST_BANK, marks))
+    assert (Connection.objects.count(), Account.objects.count()) == (1, 1)

@@ -33,10 +33,28 @@ def test_every_way_of_writing_an_amount_is_read(written, value):
     "written",
     [".", "abc", "1,234", "-1,234", "1e5", "NaN", "Infinity", "1_000", "١٢", "1,23,45.6", "(12.34",
      "-12.34-", "1.234,567.89", "EUR 12.34", "12.34 CR", "--1",
-     "1" * 30, "1" * 400, "1," * 100, "12.34.56"],
+     "1" * 400, "1," * 100, "12.34.56"],
 )  # fmt: skip
 def test_an_amount_that_would_need_a_guess_is_kept_apart(written):
     assert reason_of(TRNAMT=written) == "amount_unreadable"
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["10000000000000.01", "-10000000000001", "(10,000,000,000,001.00)", "9" * 16, "1" * 30],
+)
+def test_an_amount_beyond_ten_million_million_is_kept_apart(written):
+    assert reason_of(TRNAMT=written) == "amount_too_large"
+
+
+@pytest.mark.parametrize("written", ["10000000000000", "-10000000000000.00"])
+def test_an_amount_of_ten_million_million_is_read(written):
+    assert read_row(TRNAMT=written).amount == Decimal(written)
+
+
+def test_a_balance_beyond_ten_million_million_is_not_believed():
+    after = f"<LEDGERBAL><BALAMT>{10**14}<DTASOF>20240131</LEDGERBAL>"
+    assert read_account(bank_set(after=after)).balance is None
 
 
 @pytest.mark.parametrize("written", [None, "", "  "])

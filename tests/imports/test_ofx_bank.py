@@ -170,11 +170,13 @@ def test_an_unknown_currency_of_a_row_keeps_the_row_apart():
 
 
 @pytest.mark.parametrize("currency", ["", "BTC", "US$"])
-def test_an_account_of_unknown_currency_keeps_all_but_rows_with_their_own(currency):
-    own = row(extra="<CURRENCY><CURSYM>EUR</CURRENCY>")
+def test_an_account_of_unknown_currency_loses_no_row_in_silence(currency):
+    own = row(FITID="f2", TRNAMT="x", extra="<CURRENCY><CURSYM>EUR</CURRENCY>")
     account = read_account(bank_set(row(), own, currency=currency))
-    assert (account.currency, len(account.transactions)) == ("", 1)
-    assert [one.reason for one in account.rejected] == ["currency_unknown"]
+    assert (account.currency, account.transactions) == ("", [])
+    assert [one.reason for one in account.rejected] == ["currency_unknown"] * 2
+    assert [one.provider_id for one in account.rejected] == ["f1", "f2"]
+    assert "<CURSYM>EUR" in account.rejected[1].payload
 
 
 def test_the_currency_is_in_capitals():
@@ -212,6 +214,15 @@ def test_the_same_account_in_two_statements_is_one():
     (account,) = parsed.accounts
     assert (len(account.transactions), account.balance) == (2, Decimal("100.5"))
     assert balances(parsed)
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_a_balance_counts_beside_a_later_statement_without_one(in_order):
+    later = bank_set(row(FITID="f2"), after="").replace("<DTEND>20240131", "<DTEND>20240229")
+    (account,) = read_text(
+        bank_set(row()) + later if in_order else later + bank_set(row())
+    ).accounts
+    assert (account.balance, str(account.balance_as_of.date())) == (Decimal("100.5"), "2024-01-31")
 
 
 def test_an_error_for_one_of_two_accounts_leaves_the_other():

@@ -7,7 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imports.formats.ofx_values import Limits, as_of, calendar_date, instant
-from tests.imports.statements import TODAY, bank_set, read_account, read_row, reason_of
+from tests.imports.statements import (
+    TODAY,
+    bank_set,
+    investment_set,
+    read_account,
+    read_row,
+    reason_of,
+    row,
+    trade,
+)
 
 LIMITS = Limits.around(TODAY)
 
@@ -95,6 +104,10 @@ def test_a_rare_but_real_day_is_a_date(written):
         ("20240131165153", datetime(2024, 1, 31, 16, 51, 53, tzinfo=UTC)),
         ("20240131230000[-5:EST]", datetime(2024, 2, 1, 4, tzinfo=UTC)),
         ("00000000", None),
+        ("20240602", datetime(2024, 6, 2, 12, tzinfo=UTC)),
+        ("20240603003000[+14:LINT]", datetime(2024, 6, 2, 10, 30, tzinfo=UTC)),
+        ("20240602230000[-5:EST]", None),
+        ("20240603", None),
         ("20990101", None),
     ],
 )
@@ -107,6 +120,45 @@ def test_a_balance_without_a_readable_date_is_as_of_the_statements_end():
     assert read_account(bank_set(after=after)).balance_as_of == datetime(
         2024, 1, 31, 12, tzinfo=UTC
     )
+
+
+def ledger(written: str) -> str:
+    return f"<LEDGERBAL><BALAMT>5<DTASOF>{written}</LEDGERBAL>"
+
+
+def dated(inner: str) -> str:
+    """The day of the balance of a file of one account."""
+    at = read_account(inner).balance_as_of
+    return f"{at:%Y%m%d %H}" if at else ""
+
+
+def test_a_balance_of_the_day_after_tomorrow_is_as_of_the_statements_end():
+    assert dated(bank_set(after=ledger("20240603"))) == "20240131 12"
+
+
+@pytest.mark.parametrize("end", ["", "<DTEND>20240630"])
+def test_without_a_date_to_believe_the_newest_settled_row_dates_the_balance(end):
+    rows = [row(DTPOSTED=day) for day in ("20240103", "20240105", "20240104", "20250101")]
+    pending = row("STMTTRNP", DTPOSTED="20240109")
+    after = f"<BANKTRANLISTP>{pending}</BANKTRANLISTP>{ledger('20240603')}"
+    inner = bank_set(*rows, after=after).replace("<DTEND>20240131", end)
+    assert dated(inner) == "20240105 12"
+
+
+def test_where_nothing_has_a_date_the_balance_has_none():
+    assert dated(bank_set(after=ledger("")).replace("<DTEND>20240131", "")) == ""
+
+
+def test_a_statement_without_a_balance_has_a_date():
+    assert dated(bank_set(after="")) == "20240131 12"
+
+
+def test_an_investment_statement_is_as_of_its_own_date():
+    inner = investment_set(trade("INCOME", "<TOTAL>1")).replace(
+        "<DTEND>20240115", "<DTEND>20240120"
+    )
+    assert dated(inner) == "20240115 12"
+    assert dated(inner.replace("<DTASOF>20240115", "<DTASOF>20240603")) == "20240120 12"
 
 
 def test_the_period_is_read_as_written():

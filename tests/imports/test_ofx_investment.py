@@ -20,7 +20,6 @@ from tests.imports.statements import (
 BUY = "<UNITS>2<UNITPRICE>185.10<COMMISSION>1.50<TOTAL>-371.70"
 SELL = "<UNITS>-2<UNITPRICE>185.10<TOTAL>370.20"
 APPLE = security("037833100", "APPLE INC", "AAPL")
-CASH = "<INVBAL><AVAILCASH>100.10<MARGINBALANCE>-50<SHORTBALANCE>0</INVBAL>"
 
 
 def read_trade(tag: str, inner: str, after: str = APPLE):
@@ -198,44 +197,13 @@ def test_empty_positions_and_lots_are_ignored_but_counted():
 @pytest.mark.parametrize(
     ("broken", "reason_code"),
     [({"UNITS": ""}, "quantity_missing"), ({"UNITS": "x"}, "quantity_unreadable"),
-     ({"MKTVAL": "x"}, "amount_unreadable"), ({"unique_id": ""}, "security_missing")],
+     ({"MKTVAL": "x"}, "amount_unreadable"), ({"unique_id": ""}, "security_missing"),
+     ({"MKTVAL": "10000000000001"}, "amount_too_large")],
 )  # fmt: skip
 def test_an_unreadable_position_is_kept_apart(broken, reason_code):
     parsed = read_text(investment_set(positions=position(**broken)))
     assert [one.reason for one in parsed.accounts[0].rejected] == [reason_code]
     assert balances(parsed)
-
-
-def test_the_account_is_worth_its_positions_and_its_cash():
-    account = read_account(investment_set(positions=position(), after=CASH))
-    assert (account.holdings_value, account.cash_value) == (Decimal("372"), Decimal("50.10"))
-    assert account.balance == Decimal("422.10")
-
-
-def test_cash_that_is_also_a_sweep_position_counts_once():
-    sweep = position("POSMF", "31617H102", UNITS="100.1", UNITPRICE="1.00", MKTVAL="100.10")
-    account = read_account(investment_set(positions=position() + sweep, after=CASH))
-    assert account.balance == Decimal("422.10")
-    assert account.balance == account.holdings_value + account.cash_value
-
-
-def test_the_short_balance_does_not_count_what_positions_say_already():
-    balance = "<INVBAL><AVAILCASH>100<MARGINBALANCE>0<SHORTBALANCE>372</INVBAL>"
-    account = read_account(investment_set(positions=position(POSTYPE="SHORT"), after=balance))
-    assert account.balance == Decimal("-272")
-
-
-def test_without_positions_and_balances_the_value_is_unknown():
-    account = read_account(investment_set(trade("BUYSTOCK", BUY)))
-    assert (account.balance, account.holdings_value, account.cash_value) == (None, None, None)
-    assert not account.has_holdings_list
-
-
-def test_positions_in_another_currency_are_never_added():
-    foreign = position(extra="").replace("<MKTVAL>", "<CURRENCY><CURSYM>EUR</CURRENCY><MKTVAL>")
-    parsed = read_text(investment_set(positions=foreign, after=CASH))
-    assert parsed.accounts[0].balance is None
-    assert parsed.notices == ["mixed_currencies"]
 
 
 def test_one_security_in_two_currencies_is_two_positions():
@@ -250,6 +218,12 @@ def test_a_401k_is_told_by_its_balances():
     assert (account.account_type, account.balance) == (AccountType.K401, Decimal(1000))
 
 
+def test_a_file_that_names_the_product_is_of_the_same_account_as_one_that_does_not():
+    named = investment_set(after="<INV401KBAL><TOTAL>1000.00</INV401KBAL>")
+    (account,) = read_text(investment_set() + named).accounts
+    assert (account.account_type, account.raw_type) == (AccountType.K401, "INVESTMENT")
+
+
 @pytest.mark.parametrize(
     ("word", "kind"), [("ROTH", "roth_ira"), ("IRA", "ira"), ("X", "brokerage")]
 )
@@ -257,6 +231,16 @@ def test_the_product_type_names_a_retirement_account(word, kind):
     info = f"<INVACCTINFO><ACCTID>X12345678<USPRODUCTTYPE>{word}</INVACCTINFO>"
     signup = f"<SIGNUPMSGSRSV1>{info}</SIGNUPMSGSRSV1>"
     assert read_account(signup + investment_set()).account_type == AccountType(kind)
+
+
+def test_positions_and_trades_of_unknown_currency_are_all_kept_apart():
+    own = position().replace("<MKTVAL>", "<CURRENCY><CURSYM>EUR</CURRENCY><MKTVAL>")
+    inner = investment_set(trade("BUYSTOCK", BUY), own).replace("<CURDEF>USD", "")
+    parsed = read_text(inner)
+    (account,) = parsed.accounts
+    assert [one.reason for one in account.rejected] == ["currency_unknown"] * 2
+    assert [one.is_holding for one in account.rejected] == [False, True]
+    assert (account.holdings, balances(parsed)) == ([], True)
 
 
 def test_an_open_order_is_no_row():

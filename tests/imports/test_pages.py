@@ -9,6 +9,8 @@ import re
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from connections.models import Connection, ProviderSetting
+from connections.types import ConnectionStatus
 from imports.formats.reader import MAX_BYTES
 from imports.formats.types import NOTICES
 from imports.models import StatementFile
@@ -16,7 +18,7 @@ from imports.services import confirm
 from imports.tasks import run_import
 from imports.types import StatementStatus
 from tests import factories
-from tests.imports.statements import bank_set, ofx, row
+from tests.imports.statements import bank_set, card_set, ofx, row
 from transactions.models import Transaction
 
 STATEMENT = ofx(bank_set(row(), row(FITID="f2", TRNAMT="10.00", NAME="PAY")))
@@ -157,6 +159,62 @@ def test_a_preview_can_be_discarded(browser):
     assert not StatementFile.objects.exists()
 
 
+def test_a_failed_import_says_what_stays_and_how_to_complete_it(browser):
+    statement = preview(browser)
+    StatementFile.objects.update(status="failed", error_code="internal_error")
+    shown = words(browser.get(f"/imports/{statement.pk}/"))
+    assert "What was saved before the failure stays." in shown
+    assert "Choose the same file again to complete it" in shown
+
+
+def test_a_failed_import_leaves_the_list_without_a_false_word(browser):
+    statement = preview(browser)
+    StatementFile.objects.update(status="failed", error_code="internal_error")
+    response = browser.post(f"/imports/{statement.pk}/discard/", follow=True)
+    assert "What it had saved stays." in words(response)
+    assert "Nothing was imported" not in words(response)
+    assert not StatementFile.objects.exists()
+
+
+def test_an_import_under_way_is_not_said_to_be_discarded(browser):
+    statement = preview(browser)
+    confirm(statement)
+    response = browser.post(f"/imports/{statement.pk}/discard/", follow=True)
+    assert "was not removed: its import has begun" in words(response)
+    assert StatementFile.objects.get().status == StatementStatus.IMPORTING
+
+
+def test_a_provider_switched_off_since_the_preview_is_told(browser):
+    statement = preview(browser)
+    ProviderSetting.objects.update(enabled=False)
+    response = browser.post(f"/imports/{statement.pk}/confirm/", follow=True)
+    assert "Importing files of this kind is switched off" in words(response)
+    assert "Import this" in words(response)
+
+
+def test_a_connection_that_is_not_active_is_told(browser):
+    bring(browser)
+    Connection.objects.update(status=ConnectionStatus.EXPIRED)
+    statement = preview(browser, ofx(bank_set(row(FITID="f9"))))
+    response = browser.post(f"/imports/{statement.pk}/confirm/", follow=True)
+    assert "connection to this institution is not active" in words(response)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"\x01\x02t1garbage", "could not be opened again"), (b"letter", "not a bank statement")],
+)
+def test_signs_of_a_file_that_cannot_be_read_again_are_told(browser, content, said):
+    statement = preview(browser, ofx(card_set(row())))
+    if said.startswith("not"):
+        statement.seal(content)
+        content = statement.content
+    StatementFile.objects.update(content=content)
+    turned = {"account": statement.summary["accounts"][0]["key"]}
+    response = browser.post(f"/imports/{statement.pk}/signs/", turned, follow=True)
+    assert said in words(response)
+
+
 def test_a_preview_that_lost_its_file_cannot_be_confirmed(browser):
     statement = preview(browser)
     StatementFile.objects.update(content=None)
@@ -170,6 +228,7 @@ def test_a_preview_that_lost_its_file_cannot_be_confirmed(browser):
         ({"status": "failed", "error_code": "truncated"}, "cut off before its end"),
         ({"status": "failed", "error_code": "internal_error"}, "Something went wrong on our side"),
         ({"status": "failed", "error_code": "too_large"}, "larger than"),
+        ({"status": "failed", "error_code": "gave_up"}, "begun several times"),
         ({"status": "undone"}, "This import was undone"),
     ],
 )

@@ -192,6 +192,40 @@ def test_an_unchanged_replay_writes_no_transaction_and_no_revision(
         bring(*rows, is_file=False)
 
 
+def test_of_two_settled_rows_under_one_fitid_one_is_the_pending_row_and_both_stay(bring):
+    bring(pending("-20.00", provider_transaction_id="P1"), has_all_pending=True)
+    settled = [row(f"-{n}.00", provider_transaction_id="F9") for n in (20, 700)]
+    bring(*settled, has_all_pending=True)
+    assert sorted(txn.amount for txn in stored()) == [-700, -20]
+
+
+def test_two_pending_rows_under_one_fitid_are_two(bring):
+    rows = [pending(f"-{n}.00", provider_transaction_id="0") for n in (20, 35)]
+    bring(*rows, has_all_pending=True)
+    bring(*rows, has_all_pending=True)
+    assert sorted(txn.amount for txn in stored(status="pending")) == [-35, -20]
+
+
+def test_a_shorter_pending_list_cancels_only_what_left_it(bring):
+    rows = [pending(f"-{n}.00", provider_transaction_id="0") for n in (20, 35)]
+    bring(*rows, has_all_pending=True)
+    bring(rows[1], has_all_pending=True)
+    assert [txn.amount for txn in stored(status="pending")] == [-35]
+
+
+def test_a_pending_row_under_a_settled_rows_fitid_is_not_cancelled_at_once(bring):
+    settled = row("-10.00", provider_transaction_id="F1")
+    bring(settled, pending("-20.00", provider_transaction_id="F1"), has_all_pending=True)
+    assert [txn.status for txn in stored(amount=-20)] == ["pending"]
+
+
+def test_a_pending_row_listed_once_more_is_pending_again(bring):
+    bring(pending("-20.00"), has_all_pending=True)
+    bring(row("-90.00"), has_all_pending=True)
+    bring(pending("-20.00"), has_all_pending=True)
+    assert [txn.status for txn in stored(amount=-20)] == ["pending"]
+
+
 def test_a_file_leaves_a_sighting_of_every_row_it_shows(bring, account, connection, alice):
     bring(row("-1.00"), row("-2.00"))
     Sync.objects.update(status="succeeded")
