@@ -296,6 +296,9 @@ def _values(row: AccountData) -> dict[str, Any]:
 
 def _overwrite(account: Account, row: AccountData) -> bool:
     values: dict[str, Any] = {**_values(row), "missing_since": None}
+    if row.account_type == AccountType.BROKERAGE and account.account_type in INVESTMENT_TYPES:
+        # Some files of a retirement account say no more than that it holds securities.
+        del values["account_type"]
     changes = {name: value for name, value in values.items() if getattr(account, name) != value}
     for name, value in changes.items():
         setattr(account, name, value)

@@ -144,7 +144,11 @@ Q_CLUSTER = {
 if not _database["ENGINE"].endswith("sqlite3"):
     Q_CLUSTER["broker_class"] = "dashtam.broker.SkipLocked"
 # What runs by the clock: the task, and every how many minutes.
-SCHEDULES = {"connections.tasks.rescue": 1, "imports.tasks.clear": 60}
+SCHEDULES = {
+    "connections.tasks.rescue": 1,
+    "imports.tasks.close": 1,
+    "imports.tasks.clear": 60,
+}
 
 # People: allauth owns the doors, at /auth/.
 AUTH_USER_MODEL = "dashtam.User"

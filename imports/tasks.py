@@ -8,7 +8,11 @@ def run_import(sync_id: str) -> None:
     run(sync_id)
 
 
-def clear() -> None:
-    """Every hour: close imports that a dead worker left, erase files nobody confirmed in time."""
+def close() -> None:
+    """Every minute: close imports whose sync has ended without them."""
     close_left_behind()
+
+
+def clear() -> None:
+    """Every hour: erase files that nobody confirmed in time."""
     clear_expired()

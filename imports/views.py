@@ -11,6 +11,7 @@ from django.db.models import Q, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -38,6 +39,13 @@ HISTORY_LENGTH = 50
 NOT_A_STATEMENT = frozenset(
     {"empty_file", "not_a_statement", "html_page", "archive", "pdf", "spreadsheet"}
 )
+
+# What is said by what was discarded.
+DISCARDED = {
+    StatementStatus.PREVIEWED: _("The file was discarded. Nothing was imported."),
+    StatementStatus.FAILED: _("The failed import was removed. What it had saved stays."),
+    None: _("The file was not removed: its import has begun or is done."),
+}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -143,16 +151,8 @@ def discard(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Forget a file that was only looked at, or an import that failed."""
     found = get_object_or_404(StatementFile.objects.for_user(signed_in(request)).light(), pk=pk)
     discarded = services.discard(found)
-    if discarded == StatementStatus.PREVIEWED:
-        messages.success(request, gettext("The file was discarded. Nothing was imported."))
-    elif discarded == StatementStatus.FAILED:
-        messages.success(
-            request, gettext("The failed import was removed. What it had saved stays.")
-        )
-    else:
-        messages.info(
-            request, gettext("The file was not removed: its import has begun or is done.")
-        )
+    tell = messages.success if discarded else messages.info
+    tell(request, DISCARDED[discarded])
     return redirect("imports:list")
 
 

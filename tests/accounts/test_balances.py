@@ -171,3 +171,9 @@ def test_a_file_without_a_date_never_beats_a_balance_with_one(fresh, sync):
     bring(fresh, "50", JANUARY, sync)
     assert bring(fresh, "70", None, sync) is None
     assert fresh.balance == 50
+
+
+def test_a_retirement_account_stays_one_when_a_file_says_less(alice, connection):
+    for kind in (AccountType.K401, AccountType.BROKERAGE):
+        save_accounts(alice.pk, connection.pk, [account_data(balance=None, account_type=kind)])
+    assert Account.objects.get().account_type == AccountType.K401

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from django.db import IntegrityError
 from django.db import connection as db_connection
@@ -14,7 +16,7 @@ from imports import services
 from imports.formats.types import StatementRefused
 from imports.mapping import Signs
 from imports.models import StatementFile
-from imports.tasks import clear, run_import
+from imports.tasks import close, run_import
 from imports.types import StatementStatus
 from tests.imports.texts import bank_statement, card_statement, stmttrn
 from transactions.models import Transaction
@@ -166,8 +168,8 @@ def test_a_sync_whose_file_goes_while_it_is_read_ends(previewed, while_reading):
 def test_an_import_that_a_dead_worker_left_behind_is_closed_and_told_once(previewed):
     statement = left_behind(previewed)
     assert statement.status == StatementStatus.IMPORTING
-    clear()
-    clear()
+    close()
+    close()
     statement.refresh_from_db()
     assert (statement.status, statement.error_code) == (StatementStatus.FAILED, "gave_up")
     assert Event.objects.filter(name="import.failed").count() == 1
@@ -176,14 +178,14 @@ def test_an_import_that_a_dead_worker_left_behind_is_closed_and_told_once(previe
 def test_an_import_whose_connection_was_erased_is_closed(previewed):
     services.confirm(previewed)
     Connection.objects.all().delete()
-    clear()
+    close()
     previewed.refresh_from_db()
     assert (previewed.status, previewed.error_code) == (StatementStatus.FAILED, "internal_error")
 
 
 def test_an_import_that_was_left_behind_can_be_brought_again(alice, previewed):
     left_behind(previewed)
-    clear()
+    close()
     services.run(services.confirm(preview(alice)).pk)
     assert Transaction.objects.count() == 1
 
@@ -191,5 +193,16 @@ def test_an_import_that_was_left_behind_can_be_brought_again(alice, previewed):
 def test_an_import_under_way_is_not_closed(previewed):
     sync = services.confirm(previewed)
     assert start(sync.pk)
-    clear()
+    close()
     assert StatementFile.objects.get().status == StatementStatus.IMPORTING
+
+
+def test_an_import_taken_over_from_a_dead_worker_tells_its_start_once(previewed):
+    sync = services.confirm(previewed)
+    monday = datetime(2024, 1, 1, tzinfo=UTC)
+    Sync.objects.filter(pk=sync.pk).update(
+        status=SyncStatus.RUNNING, attempt=1, lease_expires_at=monday
+    )
+    services.run(sync.pk)
+    names = Event.objects.filter(category="import").values_list("name", flat=True)
+    assert list(names.exclude(name="import.progress")) == ["import.completed"]
