@@ -104,7 +104,8 @@ def save_transactions(
 ) -> Saved:
     """Save one chunk inside the caller's transaction; an unchanged row is not written.
 
-    `settled` maps the key of a newcomer to the pending row that it is (`plan_settlements`). For a file every row seen is recorded, which an undo needs.
+    `settled` maps the key of a newcomer to the pending row that it is (`plan_settlements`). For a
+    file every row seen is recorded, which an undo needs.
     """
     try:
         with atomic():
