@@ -1,0 +1,1 @@
+"""The bank in a box, seen through its wire."""
