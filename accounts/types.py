@@ -78,6 +78,34 @@ class AssetType(StrEnum):
     OTHER = "other"
 
 
+_ASSET_WORDS = {
+    **{str(asset): asset for asset in AssetType},
+    "stock": AssetType.EQUITY,
+    "common_stock": AssetType.EQUITY,
+    "adr": AssetType.EQUITY,
+    "call": AssetType.OPTION,
+    "put": AssetType.OPTION,
+    "fund": AssetType.MUTUAL_FUND,
+    "bond": AssetType.FIXED_INCOME,
+    "treasury": AssetType.FIXED_INCOME,
+    "future": AssetType.FUTURES,
+    "crypto": AssetType.CRYPTOCURRENCY,
+    "cash": AssetType.CASH_EQUIVALENT,
+    "money_market": AssetType.CASH_EQUIVALENT,
+    "currency": AssetType.CASH_EQUIVALENT,
+}
+
+
+def as_word(said: str) -> str:
+    """A provider's word as the tables of words have it: `Money Market` is `money_market`."""
+    return "_".join(said.replace("-", " ").replace("_", " ").lower().split())
+
+
+def asset_type_of(said: str) -> AssetType:
+    """The kind of security a provider's word means; a word nobody knows is `other`."""
+    return _ASSET_WORDS.get(as_word(said), AssetType.OTHER)
+
+
 class SnapshotSource(StrEnum):
     """Why a balance snapshot was taken."""
 

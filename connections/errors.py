@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
 
 class SyncError(Exception):
     """A sync could not do its work; `code` is one of the outcome codes, `params` fill its words."""
@@ -21,3 +27,65 @@ class SyncInProgress(SyncError):
 
     def __init__(self) -> None:
         super().__init__("sync_in_progress")
+
+
+class Retryable(SyncError):
+    """Nothing is wrong with the connection: ask again later, not before `retry_at` (UTC) if set."""
+
+    def __init__(
+        self, *, retry_at: datetime | None = None, code: str = "provider_unavailable", **params: str
+    ) -> None:
+        super().__init__(code, **params)
+        self.retry_at = retry_at
+
+
+class RateLimited(Retryable):
+    """The provider asked to wait."""
+
+    def __init__(self, *, retry_at: datetime | None = None, **params: str) -> None:
+        super().__init__(retry_at=retry_at, code="provider_rate_limited", **params)
+
+
+class NeedsReauthentication(SyncError):
+    """Only the person can repair it, by signing in again.
+
+    `reason` is credentials_refused, or wrong_environment for keys that look like another
+    environment's.
+    """
+
+    def __init__(self, reason: str = "credentials_refused", **params: str) -> None:
+        super().__init__("provider_authentication_failed", reason=reason, **params)
+        self.reason = reason
+
+
+class BadProviderData(SyncError):
+    """An answer, as a whole, is not what the provider's documentation promises.
+
+    `reason` says what is wrong with it: not_json, wrong_shape, refused, pages_repeat,
+    too_many_pages, too_many_rows, account_unknown or other_account.
+    """
+
+    def __init__(self, reason: str, **params: str) -> None:
+        super().__init__("provider_invalid_response", reason=reason, **params)
+        self.reason = reason
+
+
+class AccountUnknown(BadProviderData):
+    """The provider no longer knows the account by this id: read the list of accounts again."""
+
+    def __init__(self) -> None:
+        super().__init__("account_unknown")
+
+
+class NotConfigured(SyncError):
+    """The operator has not set what the provider needs; `missing` names it."""
+
+    def __init__(self, provider_name: str, missing: Iterable[str]) -> None:
+        self.missing = tuple(missing)
+        names = ", ".join(self.missing)
+        super().__init__("provider_not_configured", provider=provider_name, missing=names)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.params['provider']} needs settings that are missing: {self.params['missing']}."
+        )

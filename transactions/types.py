@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from accounts.types import as_word
+
 if TYPE_CHECKING:
     from datetime import date, datetime
     from decimal import Decimal
@@ -64,6 +66,125 @@ class TransactionStatus(StrEnum):
     SETTLED = "settled"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+SUBTYPES = {
+    TransactionType.TRADE: (
+        TransactionSubtype.BUY,
+        TransactionSubtype.SELL,
+        TransactionSubtype.SHORT_SELL,
+        TransactionSubtype.BUY_TO_COVER,
+        TransactionSubtype.EXERCISE,
+        TransactionSubtype.ASSIGNMENT,
+        TransactionSubtype.EXPIRATION,
+    ),
+    TransactionType.TRANSFER: (
+        TransactionSubtype.DEPOSIT,
+        TransactionSubtype.WITHDRAWAL,
+        TransactionSubtype.WIRE_IN,
+        TransactionSubtype.WIRE_OUT,
+        TransactionSubtype.TRANSFER_IN,
+        TransactionSubtype.TRANSFER_OUT,
+        TransactionSubtype.INTERNAL,
+    ),
+    TransactionType.INCOME: (
+        TransactionSubtype.DIVIDEND,
+        TransactionSubtype.INTEREST,
+        TransactionSubtype.CAPITAL_GAIN,
+        TransactionSubtype.DISTRIBUTION,
+    ),
+    TransactionType.FEE: (
+        TransactionSubtype.COMMISSION,
+        TransactionSubtype.ACCOUNT_FEE,
+        TransactionSubtype.MARGIN_INTEREST,
+        TransactionSubtype.OTHER_FEE,
+    ),
+    TransactionType.OTHER: (
+        TransactionSubtype.ADJUSTMENT,
+        TransactionSubtype.JOURNAL,
+        TransactionSubtype.PURCHASE,
+        TransactionSubtype.PAYMENT,
+        TransactionSubtype.REFUND,
+        TransactionSubtype.UNKNOWN,
+    ),
+}
+_TYPE_WORDS = {
+    **dict.fromkeys(
+        ("trade", "buy", "sell", "short", "cover", "option", "exercise"), TransactionType.TRADE
+    ),
+    **dict.fromkeys(
+        ("transfer", "deposit", "withdrawal", "ach", "wire", "journal"), TransactionType.TRANSFER
+    ),
+    **dict.fromkeys(
+        ("income", "dividend", "interest", "capital_gain", "distribution"), TransactionType.INCOME
+    ),
+    **dict.fromkeys(
+        ("fee", "commission", "margin_interest", "management_fee"), TransactionType.FEE
+    ),
+}
+# Every subtype's own name is a word for it as well; these are the others.
+_SUBTYPE_WORDS = {
+    (TransactionType.TRADE, "purchase"): TransactionSubtype.BUY,
+    (TransactionType.TRADE, "sale"): TransactionSubtype.SELL,
+    (TransactionType.TRANSFER, "ach_in"): TransactionSubtype.DEPOSIT,
+    (TransactionType.TRANSFER, "ach_out"): TransactionSubtype.WITHDRAWAL,
+    (TransactionType.TRANSFER, "journal_in"): TransactionSubtype.TRANSFER_IN,
+    (TransactionType.TRANSFER, "journal_out"): TransactionSubtype.TRANSFER_OUT,
+    (TransactionType.INCOME, "cap_gain"): TransactionSubtype.CAPITAL_GAIN,
+    (TransactionType.FEE, "trade_fee"): TransactionSubtype.COMMISSION,
+    (TransactionType.FEE, "margin"): TransactionSubtype.MARGIN_INTEREST,
+    (TransactionType.FEE, "fee"): TransactionSubtype.ACCOUNT_FEE,
+}
+_STATUS_WORDS = {
+    **dict.fromkeys(("pending", "processing", "in_progress"), TransactionStatus.PENDING),
+    **dict.fromkeys(("failed", "rejected", "error"), TransactionStatus.FAILED),
+    **dict.fromkeys(("cancelled", "canceled", "voided"), TransactionStatus.CANCELLED),
+}
+
+
+def transaction_type_of(said: str) -> TransactionType:
+    """What a provider's word for a transaction means; a word nobody knows is `other`."""
+    return _TYPE_WORDS.get(as_word(said), TransactionType.OTHER)
+
+
+def subtype_of(
+    said: str,
+    kind: TransactionType,
+    *,
+    amount: Decimal,
+    quantity: Decimal | None = None,
+    has_security: bool = False,
+) -> TransactionSubtype:
+    """The subtype of `kind` that a provider's word means; for any other word, what the signs say.
+
+    `amount` is positive when money comes in, `quantity` when the position grows.
+    """
+    word = as_word(said)
+    if (kind, word) in _SUBTYPE_WORDS:
+        return _SUBTYPE_WORDS[kind, word]
+    for subtype in SUBTYPES[kind]:
+        if subtype == word:
+            return subtype
+    return _implied(kind, amount, quantity, has_security)
+
+
+def status_of(said: str) -> TransactionStatus:
+    """Where a provider's word says a transaction is in its life; any other word is `settled`."""
+    return _STATUS_WORDS.get(as_word(said), TransactionStatus.SETTLED)
+
+
+def _implied(
+    kind: TransactionType, amount: Decimal, quantity: Decimal | None, has_security: bool
+) -> TransactionSubtype:
+    if kind == TransactionType.TRADE:
+        grows = quantity > 0 if quantity else amount < 0
+        return TransactionSubtype.BUY if grows else TransactionSubtype.SELL
+    if kind == TransactionType.TRANSFER:
+        return TransactionSubtype.DEPOSIT if amount >= 0 else TransactionSubtype.WITHDRAWAL
+    if kind == TransactionType.INCOME:
+        return TransactionSubtype.DIVIDEND if has_security else TransactionSubtype.INTEREST
+    is_fee = kind == TransactionType.FEE
+    return TransactionSubtype.ACCOUNT_FEE if is_fee else TransactionSubtype.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

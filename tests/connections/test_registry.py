@@ -19,7 +19,7 @@ def test_every_provider_says_what_it_is():
 
 
 def test_an_unknown_slug_lists_those_there_are():
-    with pytest.raises(UnknownProvider, match="chase_file, manual, statement_file"):
+    with pytest.raises(UnknownProvider, match="alpaca, chase_file, manual, schwab, statement_file"):
         provider("nobody")
 
 
