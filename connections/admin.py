@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.db.models import Count, OuterRef, Subquery
 from django.db.models.functions import Coalesce
@@ -12,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from connections.models import Connection, ProviderSetting, QuarantinedRecord, Sync, SyncStep
 from connections.provider import provider, providers
+from connections.reach import missing_of
 from connections.types import ConnectionStatus, SyncStatus
 from dashtam.admin import ReadOnlyAdmin
 
@@ -88,8 +88,7 @@ class ProviderSettingAdmin(admin.ModelAdmin[ProviderSetting]):
     @admin.display(description=_("missing settings"))
     def missing_settings(self, row: ProviderSetting) -> str:
         """Required settings that have no value."""
-        missing = [name for name in _provider(row).settings if not getattr(settings, name, "")]
-        return ", ".join(missing) or "–"
+        return ", ".join(missing_of(_provider(row))) or "–"
 
     @admin.display(description=_("connections"), ordering="connections")
     def connection_count(self, row: ProviderSetting) -> int:

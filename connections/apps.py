@@ -1,5 +1,6 @@
 """Connections, and the operator's switch of each provider."""
 
+from importlib import import_module
 from typing import Any
 
 from django.apps import AppConfig
@@ -11,6 +12,7 @@ class ConnectionsConfig(AppConfig):
 
     def ready(self) -> None:
         """Keep a switch for every provider of the registry, after each migration."""
+        import_module("connections.checks")
         post_migrate.connect(_keep_provider_settings, sender=self)
 
 

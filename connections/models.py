@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from connections.errors import Fenced
+from connections.states import OAuthState as OAuthState
 from connections.types import (
     UNFINISHED,
     ConnectionStatus,
@@ -22,14 +25,18 @@ from connections.types import (
 )
 from dashtam.fields import choices
 from dashtam.owned import Owned, OwnedQuerySet
+from dashtam.vault import Secret, vault
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from accounts.types import Counts
 
 LEASE = timedelta(minutes=2)
 MAX_ATTEMPTS = 5
+# This long before a consent ends the person is told.
+CONSENT_WARNING = timedelta(days=2)
 
 # expired, revoked and failed connections come back by reconnecting in place.
 TRANSITIONS = {
@@ -60,6 +67,35 @@ class ProviderSetting(models.Model):
         return self.slug
 
 
+class ConnectionQuerySet(OwnedQuerySet["Connection"]):
+    """Reads of connections."""
+
+    def living(self) -> ConnectionQuerySet:
+        """Those that are not disconnected."""
+        return self.exclude(status=ConnectionStatus.DISCONNECTED)
+
+    def of_login(
+        self, like: Connection, *, login_key: str, account_ids: Sequence[str]
+    ) -> ConnectionQuerySet:
+        """The living ones of this login, oldest first: same login key, or an account in common."""
+        same = Q(accounts__provider_account_id__in=account_ids)
+        if login_key:
+            same |= Q(provider_user_key=login_key)
+        return (
+            self.living()
+            .filter(
+                same,
+                user_id=like.user_id,
+                provider_slug=like.provider_slug,
+                environment=like.environment,
+                is_sandbox=like.is_sandbox,
+            )
+            .exclude(pk=like.pk)
+            .order_by("created_at")
+            .distinct()
+        )
+
+
 class Connection(Owned):
     """One person's way to one provider; its credentials are kept sealed."""
 
@@ -75,16 +111,22 @@ class Connection(Owned):
     status_reason = models.CharField(max_length=64, blank=True)
     credential_type = models.CharField(max_length=16, choices=choices(CredentialType))
     credentials = models.TextField(blank=True, editable=False)
+    # When the person has to sign in again, whatever is refreshed meanwhile; None is never.
     credentials_expires_at = models.DateTimeField(null=True, blank=True)
+    # Set before a refresh and cleared by its end: a refresh whose end nobody saw shows here.
     refresh_started_at = models.DateTimeField(null=True, blank=True)
     provider_user_key = models.CharField(max_length=64, blank=True, editable=False)
+    # Which of the provider's worlds (paper or live, say) and whether it is the bank in the box:
+    # what is sealed here was given by that world and goes to no other.
+    environment = models.CharField(max_length=32, blank=True)
+    is_sandbox = models.BooleanField(_("sandbox"), default=False)
     cursor = models.TextField(blank=True)
     failure_count = models.PositiveIntegerField(default=0)
     connected_at = models.DateTimeField(null=True, blank=True)
     last_sync_at = models.DateTimeField(null=True, blank=True)
     next_sync_at = models.DateTimeField(null=True, blank=True)
 
-    objects: ClassVar[OwnedQuerySet[Connection]] = OwnedQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[ConnectionQuerySet] = ConnectionQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         constraints = [
@@ -110,6 +152,17 @@ class Connection(Owned):
         """What the person calls it."""
         return self.alias or self.institution_name or self.provider_slug
 
+    @property
+    def needs_person(self) -> bool:
+        """Whether only its person can make it work."""
+        return self.status not in (ConnectionStatus.ACTIVE, ConnectionStatus.DISCONNECTED)
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the consent ends so soon that the person should sign in again."""
+        ends_at = self.credentials_expires_at
+        return ends_at is not None and ends_at <= now() + CONSENT_WARNING
+
     def become(self, status: ConnectionStatus, reason: str = "") -> None:
         """Change the status in memory; ForbiddenTransition when the change has no meaning."""
         before = ConnectionStatus(self.status)
@@ -117,6 +170,25 @@ class Connection(Owned):
             raise ForbiddenTransition(f"{before} → {status}")
         self.status = status
         self.status_reason = reason
+
+    def seal(self, credentials: Mapping[str, Secret]) -> None:
+        """Keep credentials in memory, sealed to this row and its owner."""
+        plain = {name: secret.reveal() for name, secret in credentials.items()}
+        data = json.dumps(plain, separators=(",", ":")).encode()
+        self.credentials = vault(settings.DASHTAM_KEYS).seal(data, **self._place())
+
+    def open(self) -> dict[str, Secret]:
+        """Return the credentials; VaultError when this row and the keys do not open them."""
+        data = vault(settings.DASHTAM_KEYS).open(self.credentials, **self._place())
+        return {name: Secret(text) for name, text in json.loads(data).items()}
+
+    def _place(self) -> dict[str, str]:
+        return {
+            "table": self._meta.label_lower,
+            "row": str(self.pk),
+            "user": str(self.user_id),
+            "field": "credentials",
+        }
 
 
 class SyncQuerySet(OwnedQuerySet["Sync"]):

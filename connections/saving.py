@@ -100,12 +100,17 @@ def save_all(sync: Sync, fetched: Sequence[Fetched], progress: Progress) -> None
         _save_account(sync, index, account, one, progress)
 
 
-def finish(sync: Sync, *, also: Callable[[list[SyncStep]], list[NewEvent]]) -> None:
+def finish(
+    sync: Sync,
+    *,
+    also: Callable[[list[SyncStep]], list[NewEvent]],
+    status: SyncStatus = SyncStatus.SUCCEEDED,
+) -> None:
     """End a sync that saved what it could: status, net worth and events in one transaction."""
     with atomic():
         sync.hold()
         steps = list(sync.steps.select_related("account"))
-        sync.status = SyncStatus.SUCCEEDED
+        sync.status = status
         sync.finished_at = now()
         sync.resume_point = {}
         sync.save(update_fields=["status", "finished_at", "resume_point", "updated_at"])
@@ -113,7 +118,7 @@ def finish(sync: Sync, *, also: Callable[[list[SyncStep]], list[NewEvent]]) -> N
         connection.last_sync_at = sync.finished_at
         connection.failure_count = 0
         connection.save(update_fields=["last_sync_at", "failure_count", "updated_at"])
-        events = [*also(steps), *completed(sync, steps), *_net_worth_events(sync.user)]
+        events = [*also(steps), *completed(sync, steps), *net_worth_events(sync.user)]
         record(sync.user_id, *events)
 
 
@@ -347,7 +352,8 @@ def _balance_event(change: BalanceChange) -> NewEvent:
     )
 
 
-def _net_worth_events(user: User) -> list[NewEvent]:
+def net_worth_events(user: User) -> list[NewEvent]:
+    """Recalculate a person's net worth inside the caller's transaction; what is told of it."""
     change = recalculate_net_worth(user)
     if change is None:
         return []

@@ -115,6 +115,15 @@ def request_sync(connection: Connection, *, trigger: SyncTrigger) -> Sync:
     return sync
 
 
+def sync_now(connection: Connection, trigger: SyncTrigger = SyncTrigger.MANUAL) -> Sync:
+    """Queue a sync, or return the unfinished one that will do as well."""
+    try:
+        with atomic():
+            return request_sync(connection, trigger=trigger)
+    except SyncInProgress:
+        return connection.syncs.unfinished().latest("requested_at")
+
+
 def enqueue(sync: Sync) -> None:
     """Hand a sync to the queue when the caller's transaction commits."""
     task = provider(sync.connection.provider_slug).auth.task

@@ -1,6 +1,12 @@
 """What the queue and the schedule run."""
 
 from connections.services import rescue_stalled
+from connections.syncing import run
+
+
+def run_sync(sync_id: str) -> None:
+    """Sync a connection."""
+    run(sync_id)
 
 
 def rescue() -> None:

@@ -80,7 +80,8 @@ class Vault:
         """Take 32-byte master keys by id, the sealing one first. BadKeyRing when they are unfit."""
         _check_ring(keys)
         self._ciphers = {kid: AESGCM(_derive(master)) for kid, master in keys.items()}
-        self.sealing_key = next(iter(keys))
+        self.key_ids = tuple(keys)
+        self.sealing_key = self.key_ids[0]
 
     def seal(self, data: bytes, *, table: str, row: Ident, user: Ident, field: str) -> str:
         """Return `data` sealed for one field of one row of one user: `v1.<key id>.<base64url>`."""

@@ -1,0 +1,301 @@
+"""A connection's credentials: proved, kept, refreshed, replaced in place, and destroyed."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import IntegrityError
+from django.db.transaction import atomic
+from django.utils.timezone import now
+
+from accounts.types import AccountData
+from connections import oauth
+from connections.auth import ApiKey, OAuth2
+from connections.errors import NeedsReauthentication, SyncError
+from connections.models import Connection
+from connections.provider import provider
+from connections.reach import app_of, check_usable, client_of, credentials_of, oauth_of, opened
+from connections.saving import net_worth_events
+from connections.types import Capability, ConnectionStatus, SyncStatus
+from dashtam.events import NewEvent, record
+from dashtam.http import Limits
+from dashtam.vault import fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from connections.auth import Credentials, Environment
+    from connections.provider import Provider
+    from dashtam.models import User
+
+# An access token with less left than this is replaced before it is used.
+REFRESH_AHEAD = timedelta(seconds=60)
+# A refresh holds the row's lock (on SQLite the database's): shorter than anybody's patience for it.
+TOKEN_LIMITS = Limits(connect_seconds=5, read_seconds=8, deadline_seconds=12)
+
+
+def connect_by_key(
+    user: User,
+    source: type[Provider],
+    credentials: Credentials,
+    *,
+    environment: str = "",
+    reconnecting: Connection | None = None,
+) -> Connection:
+    """Prove keys by a real call, then keep them: in a new connection, or in that of the same login.
+
+    Nothing is saved when the call fails: NeedsReauthentication, Retryable or BadProviderData;
+    NotConfigured or SyncError("provider_disabled") without a call.
+    """
+    check_usable(source)
+    arrived = new_connection(user, source, environment)
+    arrived.seal(credentials)
+    account_ids = _prove(arrived, credentials)
+    return _settle(arrived, account_ids, reconnecting)
+
+
+def other_environment(
+    source: type[Provider], credentials: Credentials, environment: str
+) -> Environment | None:
+    """Another of the provider's environments that accepts keys which this one refused."""
+    environments = source.auth.environments if isinstance(source.auth, ApiKey) else ()
+    for other in environments:
+        if other.slug != environment and _is_accepted(source, credentials, other.slug):
+            return other
+    return None
+
+
+def _is_accepted(source: type[Provider], credentials: Credentials, environment: str) -> bool:
+    try:
+        with opened(source, credentials, environment=environment) as reached:
+            reached.check()
+    except SyncError:
+        return False
+    return True
+
+
+def new_connection(user: User, source: type[Provider], environment: str = "") -> Connection:
+    """A pending connection, not saved yet."""
+    life = source.auth.consent_life
+    return Connection(
+        user=user,
+        provider_slug=source.slug,
+        institution_name=source.institution_name or source.name,
+        credential_type=source.auth.credential_type,
+        environment=environment,
+        is_sandbox=settings.SANDBOX,
+        credentials_expires_at=now() + life if life else None,
+    )
+
+
+def complete(pending: Connection, reconnecting: Connection | None = None) -> Connection:
+    """Prove what a pending connection holds and make it active, or part of one of the same login.
+
+    NeedsReauthentication when it is refused: the connection has failed, or is gone when it was to
+    repair another. Retryable and BadProviderData leave it pending, to be completed later.
+    """
+    try:
+        account_ids = _prove(pending, credentials_of(pending))
+    except NeedsReauthentication as refusal:
+        if reconnecting:
+            pending.delete()
+        else:
+            pending.become(ConnectionStatus.FAILED, refusal.reason)
+            pending.save()
+        raise
+    return _settle(pending, account_ids, reconnecting)
+
+
+def _prove(connection: Connection, credentials: Credentials) -> list[str]:
+    """Make the provider's own check, and return the ids of the accounts it shows."""
+    source = provider(connection.provider_slug)
+    with opened(source, credentials, environment=connection.environment) as reached:
+        reached.check()
+        if Capability.ACCOUNTS not in source.capabilities:
+            return []
+        rows = [row for row in reached.accounts() if isinstance(row, AccountData)]
+    return sorted({row.provider_account_id for row in rows})
+
+
+def _settle(
+    arrived: Connection, account_ids: list[str], reconnecting: Connection | None
+) -> Connection:
+    login_key = _login_key(arrived, account_ids)
+    try:
+        return _settle_once(arrived, account_ids, login_key, reconnecting)
+    except IntegrityError:
+        # The same login arrived twice at once: the other one made the connection.
+        return _settle_once(arrived, account_ids, login_key, reconnecting)
+
+
+def _settle_once(
+    arrived: Connection, account_ids: list[str], login_key: str, reconnecting: Connection | None
+) -> Connection:
+    with atomic():
+        same = Connection.objects.of_login(arrived, login_key=login_key, account_ids=account_ids)
+        found = same.first() or _unknown_login(reconnecting)
+        home = Connection.objects.select_for_update().get(pk=found.pk) if found else arrived
+        if home is not arrived:
+            home.seal(arrived.open())
+            home.credentials_expires_at = arrived.credentials_expires_at
+            Connection.objects.filter(pk=arrived.pk).delete()
+        home.provider_user_key = home.provider_user_key or login_key
+        _activate(home)
+    return home
+
+
+def _unknown_login(reconnecting: Connection | None) -> Connection | None:
+    """The connection to repair, when nothing tells whose login it was."""
+    return reconnecting if reconnecting and not reconnecting.provider_user_key else None
+
+
+def _login_key(connection: Connection, account_ids: list[str]) -> str:
+    if not account_ids:
+        return ""
+    world = "sandbox" if connection.is_sandbox else "real"
+    login = " ".join((connection.provider_slug, world, connection.environment, account_ids[0]))
+    return fingerprint(login, key=settings.DASHTAM_FINGERPRINT_KEY, purpose="login")
+
+
+def _activate(connection: Connection) -> None:
+    connection.become(ConnectionStatus.ACTIVE)
+    connection.connected_at = connection.next_sync_at = now()
+    connection.refresh_started_at = None
+    connection.failure_count = 0
+    connection.save()
+    record(connection.user_id, NewEvent("provider.connected", names_of(connection)))
+
+
+@contextmanager
+def open_provider(connection: Connection) -> Iterator[Provider]:
+    """The connection's provider, signed in with tokens that last, renewed when they are refused.
+
+    NeedsReauthentication when the person must sign in again: the connection says so already.
+    """
+    source = provider(connection.provider_slug)
+    check_usable(source)
+    is_oauth = isinstance(source.auth, OAuth2)
+    credentials = refresh(connection) if is_oauth else credentials_of(connection)
+    with opened(
+        source,
+        credentials,
+        environment=connection.environment,
+        renew=(lambda used: refresh(connection, refused=used)) if is_oauth else None,
+    ) as reached:
+        yield reached
+
+
+def refresh(connection: Connection, *, refused: Credentials | None = None) -> Credentials:
+    """Return tokens that last, from the provider when those kept are about to end or were refused.
+
+    The row is locked meanwhile: of many at once one asks, the others get its answer. What comes
+    back is committed before anything else happens. NeedsReauthentication when the provider will not
+    (the connection is expired then), Retryable, BadProviderData, or SyncError.
+    """
+    kept = credentials_of(connection)
+    if not _is_due(kept, refused):
+        return kept
+    # Committed before the call: should nobody see its end, this mark does.
+    unmarked = Connection.objects.filter(pk=connection.pk, refresh_started_at=None)
+    is_first = bool(unmarked.update(refresh_started_at=now()))
+    with atomic(durable=True):
+        locked = Connection.objects.select_for_update().get(pk=connection.pk)
+        outcome = _refresh_locked(locked, refused, is_first=is_first)
+    connection.refresh_from_db()
+    if isinstance(outcome, NeedsReauthentication):
+        raise outcome
+    return outcome
+
+
+def _is_due(kept: Credentials, refused: Credentials | None) -> bool:
+    if refused and refused["access_token"] == kept["access_token"]:
+        return True
+    ends_at = oauth.expires_at(kept)
+    return ends_at is not None and ends_at <= now() + REFRESH_AHEAD
+
+
+def _refresh_locked(
+    connection: Connection, refused: Credentials | None, *, is_first: bool
+) -> Credentials | NeedsReauthentication:
+    if connection.status != ConnectionStatus.ACTIVE:
+        raise SyncError("connection_not_active")
+    kept = credentials_of(connection)
+    if not _is_due(kept, refused):
+        return kept
+    ends_at = connection.credentials_expires_at
+    if ends_at and ends_at <= now():
+        return _refused(connection, "consent_ended")
+    try:
+        fresh = _ask_for_tokens(connection, kept)
+    except NeedsReauthentication:
+        # After a refresh nobody saw the end of, the refusal is most likely our own doing.
+        return _refused(connection, "refresh_refused" if is_first else "refresh_interrupted")
+    connection.seal(fresh)
+    connection.refresh_started_at = None
+    connection.save(update_fields=["credentials", "refresh_started_at", "updated_at"])
+    ends_at = oauth.expires_at(fresh)
+    payload = {**names_of(connection), "expires_at": ends_at.isoformat() if ends_at else None}
+    record(connection.user_id, NewEvent("provider.token.refreshed", payload))
+    return fresh
+
+
+def _ask_for_tokens(connection: Connection, kept: Credentials) -> Credentials:
+    source = provider(connection.provider_slug)
+    with client_of(source, limits=TOKEN_LIMITS, in_transaction=True) as client:
+        return oauth.refresh(oauth_of(source), client, app_of(source), kept)
+
+
+def _refused(connection: Connection, reason: str) -> NeedsReauthentication:
+    expire(connection, reason, NewEvent("provider.token.failed", _because(connection, reason)))
+    return NeedsReauthentication(reason)
+
+
+def expire(connection: Connection, reason: str, *also: NewEvent) -> None:
+    """Say that only the person can repair it, inside the caller's transaction."""
+    connection.become(ConnectionStatus.EXPIRED, reason)
+    connection.refresh_started_at = None
+    connection.next_sync_at = None
+    connection.save()
+    needed = NewEvent("provider.needs_reauthentication", _because(connection, reason))
+    record(connection.user_id, *also, needed)
+
+
+def disconnect(connection: Connection, *, keep_data: bool) -> None:
+    """Destroy the credentials; the accounts stay as history (no longer active), or all rows go."""
+    with atomic():
+        locked = Connection.objects.select_for_update().get(pk=connection.pk)
+        told = NewEvent("provider.disconnected", names_of(locked))
+        if keep_data:
+            _retire(locked)
+        else:
+            locked.delete()
+        record(connection.user_id, told, *net_worth_events(connection.user))
+
+
+def _retire(connection: Connection) -> None:
+    connection.become(ConnectionStatus.DISCONNECTED)
+    connection.credentials = ""
+    connection.provider_user_key = ""
+    connection.credentials_expires_at = connection.refresh_started_at = None
+    connection.next_sync_at = None
+    connection.save()
+    connection.accounts.update(is_active=False, updated_at=now())
+    # A worker in the middle of one is fenced out at its next chunk.
+    connection.syncs.unfinished().update(
+        status=SyncStatus.FAILED,
+        error_code="connection_not_active",
+        finished_at=now(),
+        updated_at=now(),
+    )
+
+
+def names_of(connection: Connection) -> dict[str, str]:
+    """What every event of a connection carries."""
+    return {"connection_id": str(connection.pk), "provider_slug": connection.provider_slug}
+
+
+def _because(connection: Connection, reason: str) -> dict[str, str]:
+    return {**names_of(connection), "reason": reason}
