@@ -16,6 +16,12 @@ HEADER = """\
 # The secrets of this installation, made for it alone. Keep a copy away from the database's backups:
 # without DASHTAM_KEYS nothing that was sealed can be opened again. Other settings: .env.example
 """
+SANDBOX = """\
+
+# A bank in a box stands in for every provider, so that connecting can be tried with invented money.
+# Take this line out to connect real ones; Dashtam does not start with it on a public address.
+SANDBOX=true
+"""
 
 
 def main() -> int:
@@ -32,7 +38,8 @@ def main() -> int:
             "put the old one back, or move the database away.\n"
         )
         return 2
-    write_private(path, HEADER + "".join(f"{k}={v}\n" for k, v in new_secrets().items()))
+    secrets_ = "".join(f"{name}={value}\n" for name, value in new_secrets().items())
+    write_private(path, HEADER + secrets_ + SANDBOX)
     sys.stdout.write(f"Made {path.name} with new keys.\n")
     return 0
 

@@ -180,6 +180,17 @@ ACCOUNT_ADAPTER = "dashtam.people.AccountAdapter"
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 SIGN_UP_OPEN = env.bool("SIGN_UP_OPEN", default=True)
 
+# Providers: {SLUG}_CLIENT_ID and its like, as the environment has them. The bank in the box takes
+# every provider's place; a system check refuses it on an https address.
+PROVIDERS = {
+    name: value
+    for name, value in os.environ.items()
+    if name.endswith(("_CLIENT_ID", "_CLIENT_SECRET", "_REDIRECT_URI", "_ENVIRONMENT", "_BASE_URL"))
+}
+SANDBOX = env.bool("SANDBOX", default=False)
+SANDBOX_PORT = env.int("SANDBOX_PORT", default=8900)
+SANDBOX_URL = f"http://127.0.0.1:{SANDBOX_PORT}"
+
 globals().update(env.email_url("EMAIL_URL", default="consolemail://"))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"Dashtam <dashtam@{_public.hostname}>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL

@@ -4,6 +4,7 @@ from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 
+from connections.views import oauth_callback
 from dashtam import health, pages
 
 # Operators come in by the same door as everybody: its limits and second factors apply to them.
@@ -14,6 +15,8 @@ urlpatterns = [
     path("accounts/", include("accounts.urls")),
     path("accounts/<uuid:pk>/", pages.account, name="account"),
     path("transactions/", include("transactions.urls")),
+    path("connections/", include("connections.urls")),
+    path("oauth/<slug:slug>/callback", oauth_callback, name="oauth-callback"),
     path("imports/", include("imports.urls")),
     path("settings/", pages.settings, name="settings"),
     path("auth/", include("allauth.urls")),

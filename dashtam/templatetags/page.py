@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from django import template
+from django.conf import settings
 from django.templatetags.static import static
 from django.utils.html import format_html
 
 register = template.Library()
 
 SPRITE = "vendor/lucide/icons.svg"
+
+
+@register.simple_tag
+def in_sandbox() -> bool:
+    """Whether a bank in the box stands in for every provider, and what it tells is invented."""
+    return bool(settings.SANDBOX)
 
 
 @register.simple_tag

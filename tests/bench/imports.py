@@ -43,8 +43,7 @@ def main(name: str) -> None:
     figure(f"import_{name}_preview", preview, "s")
     figure(f"import_{name}_save", total - read, "s")
     figure(f"import_{name}_total", total, "s")
-    figure(f"import_{name}_worker_peak", peak(resource.RUSAGE_SELF), "MB")
-    figure(f"import_{name}_reader_peak", peak(resource.RUSAGE_CHILDREN), "MB")
+    figure(f"import_{name}_worker_peak", peak(), "MB")
     again(name, user, data)
 
 
@@ -82,9 +81,9 @@ def timed(call: Any) -> float:
     return time.perf_counter() - start
 
 
-def peak(who: int) -> float:
-    """Peak resident memory in megabytes."""
-    return resource.getrusage(who).ru_maxrss / 1024
+def peak() -> float:
+    """Peak resident memory of this process, preview and import together, in megabytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def table_sizes() -> dict[str, int]:

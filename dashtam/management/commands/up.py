@@ -15,6 +15,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 from django.db import connection as db_connection
 
+from connections import checks as connections_checks
+from connections.provider import fetched_providers
 from dashtam.health import unapplied_migrations
 from dashtam.models import Installation
 from dashtam.schedules import keep_schedules
@@ -47,11 +49,14 @@ class Command(BaseCommand):
         has_web, has_worker = not options["worker_only"], not options["web_only"]
         check_secrets()
         check_debug()
+        check_sandbox()
         if has_web:
             port = check_port(settings.HOST, port)
         check_database(prepare=options["prepare"])
         connections.close_all()
         services = ([web(port)] if has_web else []) + ([worker()] if has_worker else [])
+        if settings.SANDBOX and has_web and not is_taken(settings.SANDBOX_PORT):
+            services.append(bank(port))
         supervisor = Supervisor(
             services,
             folder=settings.BASE_DIR,
@@ -88,6 +93,17 @@ def check_debug() -> None:
     """Refuse to show tracebacks, and the settings in them, to a network."""
     if settings.DEBUG and settings.HOST not in LOCAL_HOSTS:
         raise refuse(f"DEBUG is on and HOST is {settings.HOST}: turn DEBUG off, or listen locally.")
+
+
+def check_sandbox() -> None:
+    """Refuse invented money anywhere but on this machine's own address."""
+    for problem in connections_checks.check_sandbox():
+        raise refuse(f"{problem.msg} {problem.hint}")
+
+
+def is_taken(port: int) -> bool:
+    """Whether something serves this port of this machine already."""
+    return answers("127.0.0.1", port)
 
 
 def check_port(host: str, port: int) -> int:
@@ -147,6 +163,15 @@ def worker() -> Service:
     grace_seconds = jobs_each * queue["timeout"] + SPARE_SECONDS
     command = [sys.executable, "manage.py", "qcluster"]
     return Service("worker", command, {"DASHTAM_ROLE": "worker"}, grace_seconds)
+
+
+def bank(port: int) -> Service:
+    """The bank in the box: invented providers to try Dashtam with."""
+    command = [sys.executable, "-m", "connections.sandbox", "--port", str(settings.SANDBOX_PORT)]
+    for host in {address(port), f"http://localhost:{port}", f"http://127.0.0.1:{port}"}:
+        for source in fetched_providers():
+            command += ["--callback", f"{host}/oauth/{source.slug}/callback"]
+    return Service("bank", command, {}, WEB_GRACE_SECONDS)
 
 
 def address(port: int) -> str:
