@@ -122,7 +122,7 @@ UNUSABLE_RETURN = _(
 def sync_sentence(sync: Sync) -> str:
     """What went wrong with a sync that failed, and what to do."""
     words = PROBLEMS.get(sync.error_code, UNKNOWN_PROBLEM)
-    return gettext(words) % {"name": provider_name(sync.connection)}
+    return words % {"name": provider_name(sync.connection)}
 
 
 @register.filter
