@@ -37,16 +37,22 @@ KIND_NAMES = dict(choices(AccountType, TYPE_LABELS))
 class AccountQuerySet(OwnedQuerySet["Account"]):
     """Reads of accounts."""
 
+    def of_this_world(self) -> AccountQuerySet:
+        """Without invented money, once the bank in the box is gone."""
+        return self if settings.SANDBOX else self.filter(connection__is_sandbox=False)
+
     def counted(self) -> AccountQuerySet:
         """Those whose balance is part of net worth."""
-        return self.filter(
+        return self.of_this_world().filter(
             is_active=True, include_in_net_worth=True, duplicate_of=None, balance__isnull=False
         )
 
     def for_dashboard(self) -> AccountQuerySet:
         """Those a person looks at, in a steady order."""
-        return self.filter(is_active=True, duplicate_of=None).order_by(
-            "institution_name", "name", "id"
+        return (
+            self.of_this_world()
+            .filter(is_active=True, duplicate_of=None)
+            .order_by("institution_name", "name", "id")
         )
 
 

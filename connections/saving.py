@@ -31,6 +31,7 @@ from transactions.types import TransactionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import date
 
     from accounts.types import BalanceChange, Rejected
     from holdings.types import HoldingData
@@ -63,7 +64,8 @@ SOURCES = {
 class Fetched:
     """Everything one account brought. None means that this kind of rows was not asked for.
 
-    `has_all_pending`: the pending rows are all there are, so the others have left the feed.
+    `has_all_pending`: the pending rows are all there are from the day `since` on (None: of any
+    day), so the others have left the feed.
     `rejected` are the rows that could not be read, `ignored` counts positions of zero.
     """
 
@@ -71,6 +73,7 @@ class Fetched:
     transactions: Sequence[Incoming] | None = None
     holdings: Sequence[HoldingData] | None = None
     has_all_pending: bool = False
+    since: date | None = None
     rejected: Sequence[Rejected] = ()
     ignored: int = 0
 
@@ -196,7 +199,7 @@ def _save_account(
     done = sync.resume_point.get("rows_done", 0)
     if not done:
         # Kept with the first chunk: after it, what is new can no longer be told from the rest.
-        sync.resume_point["settled"] = _plan(account, rows) if not older else {}
+        sync.resume_point["settled"] = {} if older else _plan(account, rows, fetched.since)
     settled = {key: UUID(pk) for key, pk in sync.resume_point.get("settled", {}).items()}
     progress.rows += done
     for offset in range(done, len(rows), CHUNK):
@@ -212,8 +215,9 @@ def _save_account(
         record(sync.user_id, *told, *events)
 
 
-def _plan(account: Account, rows: Sequence[Incoming]) -> dict[str, str]:
-    return {key: str(pk) for key, pk in plan_settlements(account, rows).items()}
+def _plan(account: Account, rows: Sequence[Incoming], since: date | None) -> dict[str, str]:
+    plan = plan_settlements(account, rows, since=since)
+    return {key: str(pk) for key, pk in plan.items()}
 
 
 def _is_pending(row: Incoming) -> bool:
@@ -276,7 +280,7 @@ def _finish_transactions(
     quarantine(step, unread)
     # A pending row that seems to have left may be the one that could not be read.
     if fetched.has_all_pending and not older and not unread:
-        step.cancelled += cancel_vanished(account, rows, sync_id=sync.pk)
+        step.cancelled += cancel_vanished(account, rows, sync_id=sync.pk, since=fetched.since)
     step.status = StepStatus.SUCCEEDED
     step.save()
 

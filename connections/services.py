@@ -13,6 +13,7 @@ from django.db.transaction import atomic, on_commit
 from django.utils.timezone import now
 from django_q.tasks import async_task
 
+from accounts.models import Account
 from connections.errors import SyncError, SyncInProgress
 from connections.models import MAX_ATTEMPTS, Connection, ProviderSetting, Sync
 from connections.provider import provider, providers
@@ -49,7 +50,7 @@ def file_connection(
         return connection
     try:
         with atomic():
-            return _connect(user, source, institution_name, login.key)
+            return _connect(user, source, institution_name, login)
     except IntegrityError:
         # Two files of one institution confirmed at once: the other request made it.
         return Connection.objects.for_user(user).get(
@@ -80,21 +81,36 @@ def find_file_connection(user: User, source: type[Provider], login: FileLogin) -
 
 
 def _connect(
-    user: User, source: type[Provider], institution_name: str, login_key: str
+    user: User, source: type[Provider], institution_name: str, login: FileLogin
 ) -> Connection:
     connection = Connection(
         user=user,
         provider_slug=source.slug,
         institution_name=institution_name,
         credential_type=source.auth.credential_type,
-        provider_user_key=login_key,
+        provider_user_key=login.key,
         connected_at=now(),
     )
     connection.become(ConnectionStatus.ACTIVE)
     connection.save()
+    _adopt(connection, login)
     names = {"connection_id": str(connection.pk), "provider_slug": source.slug}
     record(user.pk, NewEvent("provider.connected", names))
     return connection
+
+
+def _adopt(connection: Connection, login: FileLogin) -> None:
+    """Take over what was kept of a disconnected one, so that its history goes on in one account."""
+    kept = Account.objects.filter(
+        user_id=connection.user_id,
+        connection__status=ConnectionStatus.DISCONNECTED,
+        connection__credential_type=CredentialType.FILE_IMPORT,
+        provider_account_id__in=login.account_keys,
+    )
+    newest = {account.provider_account_id: account.pk for account in kept.order_by("created_at")}
+    Account.objects.filter(pk__in=newest.values()).update(
+        connection=connection, is_active=True, updated_at=now()
+    )
 
 
 def request_sync(connection: Connection, *, trigger: SyncTrigger) -> Sync:
@@ -117,6 +133,7 @@ def request_sync(connection: Connection, *, trigger: SyncTrigger) -> Sync:
 
 def sync_now(connection: Connection, trigger: SyncTrigger = SyncTrigger.MANUAL) -> Sync:
     """Queue a sync, or return the unfinished one that will do as well."""
+    connection.refresh_from_db(fields=["status"])
     try:
         with atomic():
             return request_sync(connection, trigger=trigger)

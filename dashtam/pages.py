@@ -42,7 +42,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 
 def portfolio(user: User) -> dict[str, Any]:
     """What the dashboard shows, in a fixed number of statements."""
-    transactions = Transaction.objects.for_user(user).filter(account__duplicate_of=None)
+    transactions = Transaction.objects.for_user(user).listed()
     accounts = list(Account.objects.for_user(user).for_dashboard())
     worth = net_worth(user)
     return {

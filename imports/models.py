@@ -27,6 +27,11 @@ class StatementFileQuerySet(OwnedQuerySet["StatementFile"]):
         """Without the sealed bytes."""
         return self.defer("content")
 
+    def orphaned(self) -> StatementFileQuerySet:
+        """Imported, but what they brought has been deleted or disconnected since."""
+        gone = models.Q(sync=None) | models.Q(sync__connection__status="disconnected")
+        return self.filter(gone, status=StatementStatus.IMPORTED)
+
     def expired(self) -> StatementFileQuerySet:
         """Previews that nobody confirmed in time."""
         return self.filter(

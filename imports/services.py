@@ -57,6 +57,9 @@ def preview_upload(user: User, *, file_name: str, data: bytes) -> StatementFile:
     status. StatementRefused when it cannot be read.
     """
     digest = hashlib.sha256(data).hexdigest()
+    StatementFile.objects.for_user(user).filter(sha256=digest).orphaned().update(
+        status=StatementStatus.UNDONE, updated_at=now()
+    )
     known = _living(user, digest)
     if known and known.status != StatementStatus.PREVIEWED:
         return known

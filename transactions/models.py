@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -50,6 +51,11 @@ class TransactionQuerySet(OwnedQuerySet["Transaction"]):
     def newest_first(self) -> TransactionQuerySet:
         """By the source's own date, newest first; the id settles a tie."""
         return self.order_by("-transaction_date", "-id")
+
+    def listed(self) -> TransactionQuerySet:
+        """Those a person looks at: once each, and none of invented money in a real house."""
+        once = self.filter(account__duplicate_of=None)
+        return once if settings.SANDBOX else once.filter(account__connection__is_sandbox=False)
 
     def pending(self) -> TransactionQuerySet:
         """Those that may still change or vanish."""

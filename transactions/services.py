@@ -160,9 +160,14 @@ def match(account: Account, rows: Sequence[Incoming], settled: Mapping[str, UUID
     return matched
 
 
-def plan_settlements(account: Account, rows: Sequence[Incoming]) -> dict[str, UUID]:
-    """Which newcomers of an answer are pending rows that left it: {key: the pending row}."""
-    vanished = _vanished(account, rows)
+def plan_settlements(
+    account: Account, rows: Sequence[Incoming], *, since: date | None = None
+) -> dict[str, UUID]:
+    """Which newcomers of an answer are pending rows that left it: {key: the pending row}.
+
+    `since` is the first day that the answer covers (None: it covers all).
+    """
+    vanished = _vanished(account, rows, since)
     if not vanished:
         return {}
     first = min(row.transaction_date for row in vanished) - SETTLES_WITHIN
@@ -172,9 +177,11 @@ def plan_settlements(account: Account, rows: Sequence[Incoming]) -> dict[str, UU
     return {row.key: pending.pk for pending, row in settlements(vanished, newcomers)}
 
 
-def cancel_vanished(account: Account, rows: Sequence[Incoming], *, sync_id: UUID) -> int:
+def cancel_vanished(
+    account: Account, rows: Sequence[Incoming], *, sync_id: UUID, since: date | None = None
+) -> int:
     """Cancel the pending rows that left the answer and settled as nothing: kept, not counted."""
-    vanished = _vanished(account, rows)
+    vanished = _vanished(account, rows, since)
     changes = {"status": [TransactionStatus.PENDING, TransactionStatus.CANCELLED]}
     for pending in vanished:
         pending.status = TransactionStatus.CANCELLED
@@ -262,9 +269,12 @@ def _unknown(account: Account, rows: Sequence[Incoming]) -> list[Incoming]:
     return [row for row in rows if not row.is_repeat and _find(row, by_id, {})[1] is None]
 
 
-def _vanished(account: Account, rows: Sequence[Incoming]) -> list[Transaction]:
+def _vanished(account: Account, rows: Sequence[Incoming], since: date | None) -> list[Transaction]:
     """The stored pending rows that none of these rows is, nor names as its pending self."""
-    pending = list(Transaction.objects.pending().filter(account=account).newest_first())
+    asked_for = Transaction.objects.pending().filter(account=account).newest_first()
+    if since:
+        asked_for = asked_for.filter(transaction_date__gte=since)
+    pending = list(asked_for)
     ids = {txn.provider_transaction_id for txn in pending}
     candidates = [row for row in rows if row.claimed_id in ids or row.other_id in ids]
     still = set()

@@ -28,7 +28,7 @@ def transactions(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
     form = TransactionFilters(user, data=request.GET)
     form.is_valid()  # a wrong filter is told beside its field, and narrows nothing
-    rows = Transaction.objects.for_user(user).filter(account__duplicate_of=None)
+    rows = Transaction.objects.for_user(user).listed()
     page = (
         rows.matching(form.cleaned_data)
         .select_related("account", "edit")

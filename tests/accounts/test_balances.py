@@ -10,7 +10,7 @@ import pytest
 from accounts.models import Account, BalanceSnapshot, ExchangeRate, NetWorth
 from accounts.services import net_worth, recalculate_net_worth, save_accounts, set_balance
 from accounts.types import AccountType, SnapshotSource
-from tests.factories import account_data, make_account
+from tests.factories import account_data, make_account, make_connection
 
 pytestmark = pytest.mark.django_db
 JANUARY, FEBRUARY = (datetime(2024, month, 28, 12, tzinfo=UTC) for month in (1, 2))
@@ -123,6 +123,15 @@ def test_a_duplicate_is_counted_once(alice, connection):
     first = make_account(alice, connection)
     make_account(alice, connection, duplicate_of=first)
     assert net_worth(alice).converted.total == 100
+
+
+def test_invented_money_counts_only_while_the_sandbox_is_on(alice, settings):
+    make_account(alice, make_connection(alice, is_sandbox=True))
+    settings.SANDBOX = True
+    assert net_worth(alice).account_count == 1
+    settings.SANDBOX = False
+    assert net_worth(alice).account_count == 0
+    assert not Account.objects.for_user(alice).for_dashboard().exists()
 
 
 def test_a_strangers_accounts_are_not_mine(alice, bob):

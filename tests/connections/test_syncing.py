@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from accounts.models import Account
+from connections.errors import SyncError
 from connections.models import Connection, Sync
 from connections.sandbox.faults import Fault
 from connections.services import sync_now
@@ -72,6 +73,21 @@ def test_a_key_that_is_refused_asks_the_person_to_sign_in_again(connected, bank)
     connected.refresh_from_db()
     assert (sync.status, sync.error_code) == ("failed", "provider_authentication_failed")
     assert connected.status == ConnectionStatus.EXPIRED
+
+
+def test_a_pending_row_from_before_the_days_asked_for_is_left_alone(connected):
+    sync_once(connected)
+    old = Transaction.objects.order_by("transaction_date").first()
+    Transaction.objects.filter(pk=old.pk).update(status="pending", provider_transaction_id="old")
+    sync_once(connected)
+    old.refresh_from_db()
+    assert old.status == "pending"
+
+
+def test_a_connection_ended_meanwhile_is_not_queued(connected):
+    Connection.objects.update(status=ConnectionStatus.DISCONNECTED)
+    with pytest.raises(SyncError, match="connection_not_active"):
+        sync_now(connected)
 
 
 def test_an_outage_ends_the_sync_and_leaves_the_connection_active(connected, bank):

@@ -9,6 +9,7 @@ import pytest
 from django.utils.timezone import now
 
 from accounts.models import Account, BalanceSnapshot
+from connections.connecting import disconnect
 from connections.errors import SyncError, SyncInProgress
 from connections.models import (
     Connection,
@@ -291,3 +292,12 @@ def test_a_file_that_does_not_say_whose_it_is_belongs_where_its_account_is(alice
         text = bank_statement(*ROWS)
         bring(alice, text if marks is None else text.replace(FIRST_BANK, marks))
     assert (Connection.objects.count(), Account.objects.count()) == (1, 1)
+
+
+@pytest.mark.parametrize("keep_data", [True, False], ids=["kept", "deleted"])
+def test_after_disconnecting_the_same_file_brings_everything_back_once(alice, keep_data):
+    bring(alice)
+    disconnect(Connection.objects.get(), keep_data=keep_data)
+    assert bring(alice).status == StatementStatus.IMPORTED
+    account = Account.objects.get()
+    assert (account.is_active, Transaction.objects.count()) == (True, 2)

@@ -309,6 +309,7 @@ def test_every_activity_has_a_meaning(word, amount, quantity, kind):
         ("us_equity", "AAPL", AssetType.EQUITY),
         ("crypto_perp", "BTC", AssetType.OTHER),
         ("", "AAPL260717C00180000", AssetType.OPTION),
+        ("", "AAPL1260717C00180000", AssetType.OPTION),
         ("", "ETH/USD", AssetType.CRYPTOCURRENCY),
         ("", "ETHUSDT", AssetType.CRYPTOCURRENCY),
         ("", "BRK.B", AssetType.EQUITY),

@@ -18,7 +18,7 @@ _ASSETS = {
     "us_option": AssetType.OPTION,
     "crypto": AssetType.CRYPTOCURRENCY,
 }
-_OPTION = re.compile(r"[A-Z]{1,6}[0-9]{6}[CP][0-9]{8}", re.ASCII)
+_OPTION = re.compile(r"[A-Z][A-Z0-9]{0,5}[0-9]{6}[CP][0-9]{8}", re.ASCII)
 _CRYPTO = re.compile(r"[A-Z0-9]+/[A-Z]+|[A-Z0-9]{3,}USD[CT]?", re.ASCII)
 _SIDES = {
     "buy": Subtype.BUY,
