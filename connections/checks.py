@@ -9,6 +9,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Warning, register
 
 from connections.provider import Provider, fetched_providers, missing_settings
+from dashtam.http import Refused
+from dashtam.http.addresses import split_base
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
@@ -17,11 +19,15 @@ LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 def check_sandbox(**_: Any) -> list[CheckMessage]:
     """Refuse the bank in the box on an address that is not this machine's own."""
     address = urlsplit(settings.PUBLIC_URL)
-    if not settings.SANDBOX or (address.scheme == "http" and address.hostname in LOCAL_HOSTS):
+    is_local = address.scheme == "http" and address.hostname in LOCAL_HOSTS
+    wrong = [] if is_local else [f"PUBLIC_URL is {settings.PUBLIC_URL}"]
+    if settings.HOST not in LOCAL_HOSTS:
+        wrong.append(f"HOST is {settings.HOST or 'every interface'}")
+    if not settings.SANDBOX or not wrong:
         return []
     return [
         Error(
-            f"SANDBOX is on, but PUBLIC_URL is {settings.PUBLIC_URL}: "
+            f"SANDBOX is on, but {' and '.join(wrong)}: "
             "people would take invented money for theirs.",
             hint="Take SANDBOX out of the environment.",
             id="connections.E001",
@@ -32,7 +38,7 @@ def check_sandbox(**_: Any) -> list[CheckMessage]:
 @register()
 def check_providers(**_: Any) -> list[CheckMessage]:
     """Name what is wrong with the settings of providers that the operator has begun to set up."""
-    found = [_environment_problem(source) for source in fetched_providers()]
+    found = [_address_problem(source) for source in fetched_providers()]
     found += [_half_set(source) for source in fetched_providers()]
     return [one for one in found if one]
 
@@ -55,9 +61,13 @@ def _half_set(source: type[Provider]) -> CheckMessage | None:
     return Warning(words, id="connections.W001")
 
 
-def _environment_problem(source: type[Provider]) -> CheckMessage | None:
+def _address_problem(source: type[Provider]) -> CheckMessage | None:
     try:
-        source.base_url(settings.PROVIDERS)
+        for environment in ("", *source.base_urls):
+            split_base(source.base_url(settings.PROVIDERS, environment), frozenset())
     except ValueError as problem:
         return Error(str(problem), id="connections.E002")
+    except Refused as refusal:
+        words = f"{source.name} cannot be called as {source.slug.upper()}_BASE_URL says: {refusal}."
+        return Error(words, id="connections.E002")
     return None

@@ -15,6 +15,7 @@ from accounts.types import AccountData
 from connections import oauth
 from connections.auth import ApiKey, OAuth2
 from connections.errors import NeedsReauthentication, SyncError
+from connections.gathering import gather, home_of, lock
 from connections.models import Connection
 from connections.provider import provider
 from connections.reach import app_of, check_usable, client_of, credentials_of, oauth_of, opened
@@ -36,6 +37,20 @@ REFRESH_AHEAD = timedelta(seconds=60)
 # A refresh holds the row's lock (on SQLite the database's): shorter than anybody's patience for it.
 TOKEN_LIMITS = Limits(connect_seconds=5, read_seconds=8, deadline_seconds=12)
 
+# What a sign-in changes of a connection that is there already.
+SIGNED_IN = (
+    "status",
+    "status_reason",
+    "credentials",
+    "credentials_expires_at",
+    "provider_user_key",
+    "connected_at",
+    "next_sync_at",
+    "refresh_started_at",
+    "failure_count",
+    "updated_at",
+)
+
 
 def connect_by_key(
     user: User,
@@ -48,7 +63,8 @@ def connect_by_key(
     """Prove keys by a real call, then keep them: in a new connection, or in that of the same login.
 
     Nothing is saved when the call fails: NeedsReauthentication, Retryable or BadProviderData;
-    NotConfigured or SyncError("provider_disabled") without a call.
+    NotConfigured or SyncError("provider_disabled") without a call; and
+    SyncError("connection_not_active") when the one to repair was disconnected meanwhile.
     """
     check_usable(source)
     arrived = new_connection(user, source, environment)
@@ -95,18 +111,42 @@ def complete(pending: Connection, reconnecting: Connection | None = None) -> Con
     """Prove what a pending connection holds and make it active, or part of one of the same login.
 
     NeedsReauthentication when it is refused: the connection has failed, or is gone when it was to
-    repair another. Retryable and BadProviderData leave it pending, to be completed later.
+    repair another. Retryable, BadProviderData and what `check_usable` raises leave it pending, to
+    be completed later. SyncError("connection_not_active") when it, or the one to repair, was
+    disconnected meanwhile.
     """
+    check_usable(provider(pending.provider_slug))
     try:
         account_ids = _prove(pending, credentials_of(pending))
     except NeedsReauthentication as refusal:
-        if reconnecting:
-            pending.delete()
-        else:
-            pending.become(ConnectionStatus.FAILED, refusal.reason)
-            pending.save()
+        _turn_away(pending, refusal.reason, is_repair=reconnecting is not None)
         raise
-    return _settle(pending, account_ids, reconnecting)
+    try:
+        return _settle(pending, account_ids, reconnecting)
+    except SyncError:
+        # A repair of what is gone leaves nothing behind to be completed.
+        if reconnecting:
+            Connection.objects.filter(pk=pending.pk, status=ConnectionStatus.PENDING).delete()
+        raise
+
+
+def _turn_away(pending: Connection, reason: str, *, is_repair: bool) -> None:
+    with atomic():
+        locked = _still_pending(pending)
+        if is_repair:
+            locked.delete()
+        else:
+            locked.become(ConnectionStatus.FAILED, reason)
+            locked.save(update_fields=["status", "status_reason", "updated_at"])
+
+
+def _still_pending(pending: Connection) -> Connection:
+    """Its locked row: meanwhile it may have been disconnected, or completed by somebody else."""
+    waiting = Connection.objects.filter(pk=pending.pk, status=ConnectionStatus.PENDING)
+    locked = waiting.select_for_update().first()
+    if locked is None:
+        raise SyncError("connection_not_active")
+    return locked
 
 
 def _prove(connection: Connection, credentials: Credentials) -> list[str]:
@@ -123,33 +163,45 @@ def _prove(connection: Connection, credentials: Credentials) -> list[str]:
 def _settle(
     arrived: Connection, account_ids: list[str], reconnecting: Connection | None
 ) -> Connection:
-    login_key = _login_key(arrived, account_ids)
+    # Asked before the first attempt, which may have saved it and taken that back.
+    is_new = arrived._state.adding
     try:
-        return _settle_once(arrived, account_ids, login_key, reconnecting)
+        return _settle_once(arrived, account_ids, reconnecting, is_new=is_new)
     except IntegrityError:
         # The same login arrived twice at once: the other one made the connection.
-        return _settle_once(arrived, account_ids, login_key, reconnecting)
+        return _settle_once(arrived, account_ids, reconnecting, is_new=is_new)
 
 
 def _settle_once(
-    arrived: Connection, account_ids: list[str], login_key: str, reconnecting: Connection | None
+    arrived: Connection, account_ids: list[str], reconnecting: Connection | None, *, is_new: bool
 ) -> Connection:
+    login_key = _login_key(arrived, account_ids)
     with atomic():
+        if not is_new:
+            arrived = _still_pending(arrived)
+        repaired = _still_living(reconnecting) if reconnecting else None
         same = Connection.objects.of_login(arrived, login_key=login_key, account_ids=account_ids)
-        found = same.first() or _unknown_login(reconnecting)
-        home = Connection.objects.select_for_update().get(pk=found.pk) if found else arrived
+        found = lock(same)
+        home = home_of(arrived, found, repaired)
         if home is not arrived:
             home.seal(arrived.open())
             home.credentials_expires_at = arrived.credentials_expires_at
             Connection.objects.filter(pk=arrived.pk).delete()
+        others = [one for one in found if one.pk != home.pk]
+        for other in others:
+            _replace(other)
         home.provider_user_key = home.provider_user_key or login_key
-        _activate(home)
+        _activate(home, is_new=is_new and home is arrived)
+        if gather(home, others, account_ids):
+            record(home.user_id, *net_worth_events(home.user))
     return home
 
 
-def _unknown_login(reconnecting: Connection | None) -> Connection | None:
-    """The connection to repair, when nothing tells whose login it was."""
-    return reconnecting if reconnecting and not reconnecting.provider_user_key else None
+def _still_living(connection: Connection) -> Connection:
+    locked = lock(Connection.objects.filter(pk=connection.pk))
+    if not locked:
+        raise SyncError("connection_not_active")
+    return locked[0]
 
 
 def _login_key(connection: Connection, account_ids: list[str]) -> str:
@@ -160,12 +212,16 @@ def _login_key(connection: Connection, account_ids: list[str]) -> str:
     return fingerprint(login, key=settings.DASHTAM_FINGERPRINT_KEY, purpose="login")
 
 
-def _activate(connection: Connection) -> None:
+def _activate(connection: Connection, *, is_new: bool) -> None:
     connection.become(ConnectionStatus.ACTIVE)
     connection.connected_at = connection.next_sync_at = now()
     connection.refresh_started_at = None
     connection.failure_count = 0
-    connection.save()
+    # Never an INSERT in the place of a row that somebody deleted.
+    if is_new:
+        connection.save(force_insert=True)
+    else:
+        connection.save(update_fields=SIGNED_IN)
     record(connection.user_id, NewEvent("provider.connected", names_of(connection)))
 
 
@@ -224,6 +280,10 @@ def _refresh_locked(
         raise SyncError("connection_not_active")
     kept = credentials_of(connection)
     if not _is_due(kept, refused):
+        # Somebody else was quicker, and the mark is of no refresh at all.
+        if is_first:
+            connection.refresh_started_at = None
+            connection.save(update_fields=["refresh_started_at", "updated_at"])
         return kept
     ends_at = connection.credentials_expires_at
     if ends_at and ends_at <= now():
@@ -270,9 +330,16 @@ def disconnect(connection: Connection, *, keep_data: bool) -> None:
         told = NewEvent("provider.disconnected", names_of(locked))
         if keep_data:
             _retire(locked)
+            locked.accounts.update(is_active=False, updated_at=now())
         else:
             locked.delete()
         record(connection.user_id, told, *net_worth_events(connection.user))
+
+
+def _replace(connection: Connection) -> None:
+    # What it still could fetch is another's now, and would be counted twice.
+    _retire(connection)
+    record(connection.user_id, NewEvent("provider.disconnected", names_of(connection)))
 
 
 def _retire(connection: Connection) -> None:
@@ -282,7 +349,6 @@ def _retire(connection: Connection) -> None:
     connection.credentials_expires_at = connection.refresh_started_at = None
     connection.next_sync_at = None
     connection.save()
-    connection.accounts.update(is_active=False, updated_at=now())
     # A worker in the middle of one is fenced out at its next chunk.
     connection.syncs.unfinished().update(
         status=SyncStatus.FAILED,

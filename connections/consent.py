@@ -11,8 +11,10 @@ from django.utils.timezone import now
 
 from connections import oauth
 from connections.connecting import complete, new_connection
+from connections.errors import SyncError
 from connections.reach import app_of, base_url_of, check_usable, client_of, oauth_of
 from connections.states import OAuthState
+from connections.types import ConnectionStatus
 from dashtam.vault import Secret, VaultError, fingerprint
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def begin(
 ) -> str:
     """Return the provider's address to send the person to, good for ten minutes and one return.
 
-    NotConfigured, or SyncError("provider_disabled").
+    NotConfigured, or SyncError: provider_disabled, provider_not_configured.
     """
     check_usable(source)
     OAuthState.objects.filter(expires_at__lt=now()).delete()
@@ -72,8 +74,9 @@ def finish(
 ) -> Connection:
     """Connect a person who came back with `came` (the query, every value of each name).
 
-    CallbackRefused before anything is asked for; then what `oauth.exchange` and
-    `connecting.complete` raise.
+    CallbackRefused, or what `check_usable` raises, or SyncError("connection_not_active") for a
+    repair of what was disconnected meanwhile, before anything is asked for; then what
+    `oauth.exchange` and `connecting.complete` raise.
     """
     if any(len(came.get(name, ())) > 1 for name in SINGLE):
         raise CallbackRefused("repeated")
@@ -86,6 +89,10 @@ def finish(
     is_new = OAuthState.objects.take(state, _mark(code, "oauth-code") if code else "")
     if problem or not is_new:
         raise CallbackRefused(problem or "code_used")
+    # The operator, or the person, may have thought better of it on the way.
+    check_usable(source)
+    if state.connection and state.connection.status == ConnectionStatus.DISCONNECTED:
+        raise SyncError("connection_not_active")
     pending = _exchange(user, source, Secret(code), verifier)
     return complete(pending, state.connection)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -176,7 +177,15 @@ def said_in(answer: Answer) -> str:
         found = next(_sentences(answer.json()), "")
     except BadProviderData:
         return ""
-    return " ".join(found.split())[:MAX_DETAIL_LENGTH]
+    return _SECRET.sub("…", " ".join(found.split()))[:MAX_DETAIL_LENGTH]
+
+
+# A provider may repeat what it was sent: numbers of accounts, and words that look like a key.
+_SECRET = re.compile(
+    r"\d{6,}|\d(?:[ -]?\d){8,}"
+    r"|(?<![\w+/=.-])(?:(?=[a-zA-Z+/=._-]*\d)(?=[\d+/=._-]*[a-zA-Z])[\w+/=.-]{12,}"
+    r"|[A-Z]{16,}|[\w+/=.-]{32,})"
+)
 
 
 # From what says most to what says least.

@@ -16,7 +16,7 @@ from connections.oauth import App
 from connections.provider import missing_settings
 from connections.sandbox.registration import SANDBOX_CLIENT_ID, SANDBOX_CLIENT_SECRET
 from connections.wire import SignedApi
-from dashtam.http import Brake, Client, Limits, Wiring
+from dashtam.http import Brake, Client, Limits, Refused, Wiring
 from dashtam.vault import Secret, VaultError
 
 if TYPE_CHECKING:
@@ -51,10 +51,16 @@ def check_usable(source: type[Provider]) -> None:
 
 
 def base_url_of(source: type[Provider], environment: str = "") -> str:
-    """Where its API is: in the bank in the box, where the operator says, or where it is at home."""
+    """Where its API is: in the bank in the box, where the operator says, or where it is at home.
+
+    SyncError("provider_not_configured") when the operator names a world that does not exist.
+    """
     if settings.SANDBOX:
         return "/".join(filter(None, (settings.SANDBOX_URL, source.slug, environment)))
-    return source.base_url(settings.PROVIDERS, environment)
+    try:
+        return source.base_url(settings.PROVIDERS, environment)
+    except ValueError:
+        raise SyncError("provider_not_configured", reason="environment") from None
 
 
 def oauth_of(source: type[Provider]) -> OAuth2:
@@ -88,18 +94,17 @@ def client_of(
     """A client of its API; to be closed after use.
 
     It refuses to call while a transaction is open, unless `in_transaction` says so.
+    SyncError("provider_not_configured") when the operator says an address that nobody may call.
     """
     base_url = base_url_of(source, environment)
-    return Client(
-        base_url,
-        provider=source.slug,
-        brake=BRAKE,
-        limits=limits,
-        wiring=Wiring(
-            allow_hosts=frozenset({urlsplit(base_url).netloc} if settings.SANDBOX else ()),
-            before_call=None if in_transaction else _refuse_in_transaction,
-        ),
+    wiring = Wiring(
+        allow_hosts=frozenset({urlsplit(base_url).netloc} if settings.SANDBOX else ()),
+        before_call=None if in_transaction else _refuse_in_transaction,
     )
+    try:
+        return Client(base_url, provider=source.slug, brake=BRAKE, limits=limits, wiring=wiring)
+    except Refused as refusal:
+        raise SyncError("provider_not_configured", reason=refusal.reason) from None
 
 
 @contextmanager

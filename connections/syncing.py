@@ -15,6 +15,7 @@ from connections.connecting import expire, open_provider
 from connections.errors import Fenced, NeedsReauthentication, SyncError
 from connections.models import Connection, SyncStep
 from connections.saving import Fetched, Progress, finish, quarantine_without_account, save_all
+from connections.scheduling import plan_after_failure, plan_after_success
 from connections.services import fail, start
 from connections.types import Capability, ConnectionStatus, StepKind, StepStatus, SyncStatus
 from dashtam.vault import VaultError
@@ -22,7 +23,7 @@ from transactions.matching import from_provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import date
+    from datetime import date, datetime
     from uuid import UUID
 
     from connections.models import Sync
@@ -49,7 +50,7 @@ def run(sync_id: UUID | str) -> None:
     except NeedsReauthentication as refusal:
         _give_up_until_signed_in(sync, refusal)
     except SyncError as problem:
-        _fail(sync, problem.code, problem.params)
+        _fail(sync, problem.code, problem.params, getattr(problem, "retry_at", None))
     except VaultError:
         logger.exception("sync %s: the credentials cannot be opened", sync.pk)
         _fail(sync, "credentials_decryption_failed", {})
@@ -75,14 +76,14 @@ def _sync(sync: Sync) -> None:
         status=SyncStatus.PARTIAL if failures else SyncStatus.SUCCEEDED,
         also=lambda steps: [],
     )
+    plan_after_success(sync.connection_id)
 
 
 def _fetch(
     sync: Sync, source: Provider, account: AccountData, failures: dict[str, SyncError]
 ) -> Fetched:
     """Everything of one account; its balance alone when the rest cannot be read now."""
-    with atomic():
-        sync.hold()
+    _hold(sync)
     try:
         return _fetch_all(sync, source, account)
     except NeedsReauthentication:
@@ -92,12 +93,20 @@ def _fetch(
         return Fetched(account=account)
 
 
+def _hold(sync: Sync) -> None:
+    """Keep the sync ours while the provider takes its time."""
+    with atomic():
+        sync.hold()
+
+
 def _fetch_all(sync: Sync, source: Provider, account: AccountData) -> Fetched:
     rows: list[TransactionData | Rejected] = []
     held: list[HoldingData | Rejected] = []
+    since = _first_day(sync, account)
     if Capability.TRANSACTIONS in source.capabilities:
-        for page in source.transactions(account, _first_day(sync, account), now().date()):
+        for page in source.transactions(account, since, now().date()):
             rows += page
+            _hold(sync)
     if Capability.HOLDINGS in source.capabilities:
         held += source.holdings(account)
     transactions = [row for row in rows if not isinstance(row, Rejected)]
@@ -106,6 +115,7 @@ def _fetch_all(sync: Sync, source: Provider, account: AccountData) -> Fetched:
         transactions=from_provider(transactions),
         holdings=[row for row in held if not isinstance(row, Rejected)],
         has_all_pending=True,
+        since=since,
         rejected=_rejected((*rows, *held)),
     )
 
@@ -145,15 +155,24 @@ def _keep_failures(sync: Sync, failures: dict[str, SyncError]) -> None:
 
 def _give_up_until_signed_in(sync: Sync, refusal: NeedsReauthentication) -> None:
     with atomic():
-        connection = Connection.objects.select_for_update().get(pk=sync.connection_id)
-        # A refused refresh has said so already.
-        if connection.status == ConnectionStatus.ACTIVE:
-            expire(connection, refusal.reason)
+        locked = Connection.objects.select_for_update().filter(pk=sync.connection_id).first()
+        # A refused refresh has said so already; and who signed in meanwhile was not refused.
+        if locked and locked.status == ConnectionStatus.ACTIVE and _is_as_used(locked, sync):
+            expire(locked, refusal.reason)
         _fail(sync, refusal.code, refusal.params)
 
 
-def _fail(sync: Sync, code: str, params: dict[str, str]) -> None:
+def _is_as_used(locked: Connection, sync: Sync) -> bool:
+    """Whether the credentials are still those of the sync, however they are sealed by now."""
+    return locked.open() == sync.connection.open()
+
+
+def _fail(
+    sync: Sync, code: str, params: dict[str, str], not_before: datetime | None = None
+) -> None:
     try:
-        fail(sync, code, params)
+        with atomic():
+            fail(sync, code, params)
+            plan_after_failure(sync.connection_id, not_before=not_before)
     except Fenced:
         logger.warning("sync %s: another worker took over", sync.pk)

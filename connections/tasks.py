@@ -1,5 +1,6 @@
 """What the queue and the schedule run."""
 
+from connections.scheduling import queue_due
 from connections.services import rescue_stalled
 from connections.syncing import run
 
@@ -12,3 +13,8 @@ def run_sync(sync_id: str) -> None:
 def rescue() -> None:
     """Every minute: queue again what a dead worker left."""
     rescue_stalled()
+
+
+def sync_due() -> None:
+    """Every minute: queue the connections whose time has come."""
+    queue_due()

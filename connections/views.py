@@ -30,7 +30,7 @@ from connections.models import Connection
 from connections.provider import UnknownProvider, oauth_providers, provider, providers
 from connections.reach import check_usable, disabled_slugs, missing_of
 from connections.services import sync_now
-from connections.templatetags.reasons import problem_sentence
+from connections.templatetags.reasons import problem_sentence, provider_name
 from connections.types import AuthType, Category, ConnectionStatus, SyncTrigger
 from dashtam.models import User
 from dashtam.people import signed_in
@@ -152,9 +152,12 @@ def by_consent(
     """A page that says what will happen; its button leads to the provider's own page."""
     if request.method != "POST":
         return _connect_page(request, source, reconnecting)
-    address = consent.begin(
-        signed_in(request), request.session.session_key or "", source, reconnecting
-    )
+    session_key = request.session.session_key or ""
+    try:
+        address = consent.begin(signed_in(request), session_key, source, reconnecting)
+    except SyncError as problem:
+        messages.error(request, problem_sentence(problem, source.name))
+        return redirect("connections:add")
     context = {"source": card_of(source), "address": address, "host": urlsplit(address).netloc}
     response = render(request, "connections/leave.html", context)
     # Not a redirect: form-action holds for every address that a form's answer redirects to, and
@@ -262,9 +265,12 @@ def _refused_return(request: HttpRequest, source: type[Provider], code: str) -> 
 
 
 def _connected(request: HttpRequest, connection: Connection) -> HttpResponse:
-    sync_now(connection, SyncTrigger.INITIAL)
     words = gettext("%(name)s is connected.") % {"name": display_text(connection.title)}
     messages.success(request, words)
+    try:
+        sync_now(connection, SyncTrigger.INITIAL)
+    except SyncError as problem:
+        messages.error(request, problem_sentence(problem, provider_name(connection)))
     return redirect("connections:detail", connection.pk)
 
 
@@ -312,6 +318,8 @@ def complete(request: HttpRequest, pk: UUID) -> HttpResponse:
         return _connected(request, connecting.complete(pending))
     except SyncError as problem:
         messages.error(request, problem_sentence(problem, source.name))
+    if not _mine(request).filter(pk=pk).exists():
+        return redirect("connections:list")
     return redirect("connections:detail", pk)
 
 

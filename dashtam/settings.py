@@ -146,6 +146,7 @@ if not _database["ENGINE"].endswith("sqlite3"):
 # What runs by the clock: the task, and every how many minutes.
 SCHEDULES = {
     "connections.tasks.rescue": 1,
+    "connections.tasks.sync_due": 1,
     "imports.tasks.close": 1,
     "imports.tasks.clear": 60,
 }

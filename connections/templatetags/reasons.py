@@ -93,6 +93,10 @@ PROBLEMS = {
         "by %(name)s are missing or are not accepted."
     ),
     "provider_disabled": _("%(name)s is switched off on this server. Ask whoever runs it."),
+    "connection_not_active": _(
+        "This connection to %(name)s does not work any more: it was disconnected, or you have to "
+        "sign in again."
+    ),
     "credentials_invalid": _("This sign-in was made for another world (sandbox or real)."),
     "credentials_decryption_failed": _(
         "The sign-in could not be opened: the server's keys have changed. Sign in again, and tell "

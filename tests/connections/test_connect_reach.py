@@ -4,12 +4,11 @@ import pytest
 
 from connections.auth import API_KEY, ApiKey, KeyField
 from connections.connecting import connect_by_key, new_connection
-from connections.errors import NotConfigured
+from connections.errors import NotConfigured, SyncError
 from connections.forms import KeyForm
 from connections.provider import Provider, _registry, provider
 from connections.reach import app_of, base_url_of, check_usable, client_of, oauth_of
 from connections.types import Capability, ConnectionStatus
-from dashtam.http import Refused
 from dashtam.vault import Secret
 from tests.connections.journeys import KEYS, OAUTH
 
@@ -67,10 +66,23 @@ def test_what_is_missing_is_named(real):
         check_usable(provider(OAUTH))
 
 
-def test_outside_the_sandbox_this_machine_is_not_called(real):
-    real.PROVIDERS["SCHWAB_BASE_URL"] = "http://127.0.0.1:8900/schwab"
-    with pytest.raises(Refused):
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8900/schwab", "https://localhost", "moon"])
+def test_outside_the_sandbox_this_machine_is_not_called(real, url):
+    real.PROVIDERS["SCHWAB_BASE_URL"] = url
+    with pytest.raises(SyncError, match="provider_not_configured"):
         client_of(provider(OAUTH))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("slug", "named"),
+    [(OAUTH, {"SCHWAB_ENVIRONMENT": "moon"}), (KEYS, {"ALPACA_BASE_URL": "http://192.168.0.1"})],
+)
+def test_an_address_that_cannot_be_is_said_on_the_page(browser, real, slug, named):
+    real.PROVIDERS |= named
+    filled = {"environment": "paper", "api_key": "PKX", "api_secret": "s"}
+    response = browser.post(f"/connections/add/{slug}/", filled, follow=True)
+    assert "This server is not set up for" in response.content.decode()
 
 
 def test_only_oauth_has_an_oauth_sign_in():
