@@ -26,7 +26,13 @@ from dashtam.events import NewEvent, record
 from dashtam.models import User
 from dashtam.money import canonical
 from holdings.services import deactivate_missing, save_holdings
-from transactions.services import CHUNK, cancel_vanished, plan_settlements, save_transactions
+from transactions.services import (
+    CHUNK,
+    cancel_vanished,
+    chunks,
+    plan_settlements,
+    save_transactions,
+)
 from transactions.types import TransactionStatus
 
 if TYPE_CHECKING:
@@ -202,8 +208,7 @@ def _save_account(
         sync.resume_point["settled"] = {} if older else _plan(account, rows, fetched.since)
     settled = {key: UUID(pk) for key, pk in sync.resume_point.get("settled", {}).items()}
     progress.rows += done
-    for offset in range(done, len(rows), CHUNK):
-        chunk = rows[offset : offset + CHUNK]
+    for chunk in chunks(rows, done):
         _save_chunk(sync, account, chunk, settled, progress)
         if db_connection.vendor == "sqlite":
             time.sleep(PAUSE_SECONDS)
@@ -327,7 +332,7 @@ def _step(sync: Sync, kind: StepKind, account: Account | None) -> SyncStep:
 
 
 def quarantine_without_account(sync: Sync, rejected: Sequence[Rejected]) -> None:
-    """Keep the rows of accounts that could not be saved at all, in the step of the accounts."""
+    """Keep the rows of accounts that could not be saved at all, in a step without an account."""
     with atomic():
         sync.hold()
         step = _step(sync, StepKind.TRANSACTIONS, None)

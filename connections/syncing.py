@@ -61,6 +61,8 @@ def run(sync_id: UUID | str) -> None:
 
 
 def _sync(sync: Sync) -> None:
+    if sync.resume_point:
+        _start_over(sync)
     failures: dict[str, SyncError] = {}
     with open_provider(sync.connection) as source:
         told = list(source.accounts())
@@ -77,6 +79,19 @@ def _sync(sync: Sync) -> None:
         also=lambda steps: [],
     )
     plan_after_success(sync.connection_id)
+
+
+def _start_over(sync: Sync) -> None:
+    """Forget how far a dead worker came: what is read anew need not stand in the same order.
+
+    Only a file is the same on every reading; here a place in the list may be another row's by now.
+    What was saved is found unchanged.
+    """
+    with atomic():
+        sync.hold()
+        sync.steps.all().delete()
+        sync.resume_point = {}
+        sync.save(update_fields=["resume_point"])
 
 
 def _fetch(

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from accounts.models import Account
+from connections import saving
 from connections.errors import SyncError
 from connections.models import Connection, Sync
 from connections.sandbox.faults import Fault
@@ -88,6 +89,28 @@ def test_a_connection_ended_meanwhile_is_not_queued(connected):
     Connection.objects.update(status=ConnectionStatus.DISCONNECTED)
     with pytest.raises(SyncError, match="connection_not_active"):
         sync_now(connected)
+
+
+class Killed(BaseException):
+    """Stands for a worker that dies."""
+
+
+def die(*_args, **_kwargs):
+    raise Killed
+
+
+def test_after_a_crash_rows_that_stand_elsewhere_by_now_are_saved_too(connected, monkeypatch):
+    sync = Sync.objects.get()
+    with monkeypatch.context() as broken:
+        broken.setattr(saving, "_finish_account", die)
+        pytest.raises(Killed, run_sync, str(sync.pk))
+    everything = Transaction.objects.count()
+    first = list(Transaction.objects.values_list("pk", flat=True)[:5])
+    Transaction.objects.filter(pk__in=first).delete()
+    Sync.objects.update(lease_expires_at=now() - timedelta(seconds=1))
+    run_sync(str(sync.pk))
+    assert Transaction.objects.count() == everything > 5
+    assert Sync.objects.get().status == SyncStatus.SUCCEEDED
 
 
 def test_an_outage_ends_the_sync_and_leaves_the_connection_active(connected, bank):
