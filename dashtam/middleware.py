@@ -15,8 +15,9 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django_htmx.http import HttpResponseClientRedirect
 
+from dashtam.events import last_sequence
 from dashtam.ids import uuid7
-from dashtam.models import Feed, User
+from dashtam.models import User
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -55,7 +56,8 @@ class PrivatePagesMiddleware:
         if not isinstance(user, User):
             return as_whole_page(request, self.get_response(request))
         if request.method == "GET" and "HX-Request" not in request.headers:
-            request.META["LIVE_SINCE"] = str(last_sequence(user))
+            # Before the page's data: what happens meanwhile is shown twice, never missed.
+            request.META["LIVE_SINCE"] = str(last_sequence(user.pk))
         with timezone.override(zone_of(user.time_zone)):
             response = self.get_response(request)
         add_never_cache_headers(response)
@@ -84,15 +86,6 @@ class BodyLimitMiddleware:
         if length.isdecimal() and int(length) > settings.FILE_UPLOAD_MAX_MEMORY_SIZE:
             return render(request, "413.html", status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         return self.get_response(request)
-
-
-def last_sequence(user: User) -> int:
-    """The number of the user's last event, read before the page's data.
-
-    A page that follows events from here on can show one thing twice, but never miss one.
-    """
-    numbers = Feed.objects.filter(pk=user.pk).values_list("last_sequence", flat=True)
-    return numbers.first() or 0
 
 
 def zone_of(name: str) -> ZoneInfo:

@@ -101,9 +101,10 @@ def die(*_args, **_kwargs):
 
 def test_after_a_crash_rows_that_stand_elsewhere_by_now_are_saved_too(connected, monkeypatch):
     sync = Sync.objects.get()
-    with monkeypatch.context() as broken:
-        broken.setattr(saving, "_finish_account", die)
-        pytest.raises(Killed, run_sync, str(sync.pk))
+    monkeypatch.setattr(saving, "_finish_account", die)
+    with pytest.raises(Killed):
+        run_sync(str(sync.pk))
+    monkeypatch.undo()
     everything = Transaction.objects.count()
     first = list(Transaction.objects.values_list("pk", flat=True)[:5])
     Transaction.objects.filter(pk__in=first).delete()
