@@ -18,6 +18,7 @@ from django.db import connection as db_connection
 from connections import checks as connections_checks
 from connections.provider import fetched_providers
 from dashtam.health import unapplied_migrations
+from dashtam.logs import sentence_as_json
 from dashtam.models import Installation
 from dashtam.schedules import keep_schedules
 from dashtam.supervisor import Service, Supervisor
@@ -63,6 +64,7 @@ class Command(BaseCommand):
             out=sys.stdout.buffer,
             greeting=f"Dashtam is at {address(port)}",
             is_answering=(lambda: answers(settings.HOST, port)) if has_web else None,
+            as_line=sentence_as_json if settings.LOG_FORMAT == "json" else None,
         )
         sys.exit(supervisor.run())
 
