@@ -1,12 +1,14 @@
 # make run    install what is missing, prepare the database, serve on http://localhost:8000
 # make test   the tests, with coverage
 # make check  every linter and the type checker; `make fix` repairs what can be repaired
+# make prove  kills, stops and doubles workers: nothing may be lost (PROVE_ARGS='sweep --every 5')
 # make bench  the figures; make lock: after a change in requirements*.txt
 #
 # Paths are relative on purpose: a folder with a space in its name works, and so does `make -C`.
 
 PYTHON ?= python3.11
 PYTEST_ARGS ?=
+PROVE_ARGS ?=
 UV ?= uv
 VENV := .venv/bin/python
 
@@ -14,7 +16,7 @@ VENV := .venv/bin/python
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX PIP_USER DJANGO_SETTINGS_MODULE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix bench lock runtime development
+.PHONY: help run test check fix prove bench lock runtime development
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -56,6 +58,9 @@ check: development
 fix: development
 	$(VENV) -m ruff check --fix .
 	$(VENV) -m ruff format .
+
+prove: development
+	@$(VENV) -m tests.prove $(PROVE_ARGS)
 
 bench: development
 	@$(VENV) -m tests.bench

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.db import models
@@ -64,3 +67,35 @@ class EventAdmin(ReadOnlyAdmin[Event]):
     search_fields = ("name", "user__email", "request_id")
     list_select_related = ("user",)
     ordering = ("-occurred_at",)
+
+
+for _theirs in (Authenticator, UserSession, SocialApp, SocialToken):
+    # Seeds, session keys and tokens are nobody's to see; the server is named in the settings.
+    admin.site.unregister(_theirs)
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(ReadOnlyAdmin[Authenticator]):
+    """Second factors: an operator may take one away from somebody who lost it, and see no more."""
+
+    list_display = ("user", "type", "created_at", "last_used_at")
+    list_filter = ("type",)
+    list_select_related = ("user",)
+    search_fields = ("user__email",)
+    ordering = ("-created_at",)
+    fields = ("user", "type", "created_at", "last_used_at")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether this operator may, by the permissions they were given."""
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+
+@admin.register(UserSession)
+class SessionAdmin(ReadOnlyAdmin[UserSession]):
+    """Where people are signed in; without what signs one in."""
+
+    list_display = ("user", "ip", "user_agent", "created_at", "last_seen_at")
+    list_select_related = ("user",)
+    search_fields = ("user__email", "ip")
+    ordering = ("-last_seen_at",)
+    fields = ("user", "ip", "user_agent", "created_at", "last_seen_at")

@@ -1,4 +1,4 @@
-"""Inserting many rows in one statement, several times faster than a row-by-row INSERT of Django's.
+"""Inserting many rows in one statement, many times faster than a row-by-row INSERT of Django's.
 
 PostgreSQL gets one array per column (`unnest`), SQLite one prepared statement run for every row:
 neither is cut into pieces by a limit on parameters.
@@ -6,13 +6,31 @@ neither is cut into pieces by a limit on parameters.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.db import connection as db_connection
 from django.db import models
+from django.db.models.expressions import RawSQL
+from django.utils.timezone import now
+from psycopg.types.datetime import TimestamptzLoader
+
+from dashtam.fields import AmountField, QuantityField
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
+
+Prepare = Callable[[Any], Any]
+# What these hold is what the drivers take and give; PostgreSQL's has types for those too.
+_PLAIN = (models.CharField, models.TextField, models.BooleanField, models.DateField)
+_TYPED = (models.UUIDField, models.DateTimeField)
+# Texts of these are what PostgreSQL reads back as the same value.
+_WRITABLE = (str, int, UUID, date, Decimal)
 
 
 def bulk_insert(objects: Sequence[models.Model], *, ignore_conflicts: bool = False) -> None:
@@ -23,21 +41,87 @@ def bulk_insert(objects: Sequence[models.Model], *, ignore_conflicts: bool = Fal
     if not objects:
         return
     model = type(objects[0])
-    fields = model._meta.concrete_fields
-    rows = [[_prepared(field, one) for field in fields] for one in objects]
+    columns = [_column(field, objects) for field in model._meta.concrete_fields]
     on_conflict = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
     with db_connection.cursor() as cursor:
         if db_connection.vendor == "postgresql":
-            arrays = ", ".join(f"%s::{field.db_type(db_connection)}[]" for field in fields)
-            columns = [list(column) for column in zip(*rows, strict=True)]
-            source = f"SELECT * FROM unnest({arrays})"  # noqa: S608 - types of the model's columns
-            cursor.execute(f"{_insert_into(model)} {source}{on_conflict}", columns)
+            cursor.execute(f"{_insert_from_arrays(model)}{on_conflict}", list(map(_array, columns)))
         else:
-            places = ", ".join(["%s"] * len(fields))
+            places = ", ".join(["%s"] * len(columns))
+            rows = list(zip(*columns, strict=True))
             cursor.executemany(f"{_insert_into(model)} VALUES ({places}){on_conflict}", rows)
     for one in objects:
         one._state.adding = False
         one._state.db = db_connection.alias
+
+
+def among(column: str, values: Collection[str]) -> RawSQL:
+    """A condition: this text column has one of these values; one parameter, however many."""
+    name = db_connection.ops.quote_name(column)
+    if db_connection.vendor == "postgresql":
+        condition, given = f"{name} = ANY(%s::text[])", _array(list(values))
+    else:
+        # The name is a column's of ours.
+        condition = f"{name} IN (SELECT value FROM json_each(%s))"  # noqa: S608
+        given = json.dumps([*values])
+    return RawSQL(condition, [given], output_field=models.BooleanField())  # noqa: S611 - the value is a parameter
+
+
+def read_moments_fast(cursor: Any) -> None:
+    """Have a cursor read times by the driver's own means: Django's are ten times as slow."""
+    if db_connection.vendor == "postgresql":
+        cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
+
+
+def preparation(field: models.Field[Any, Any]) -> Prepare | None:
+    """What makes a field's value one that the driver takes, and gives; None when it is one already.
+
+    It is not for None. JSON becomes text.
+    """
+    return _preparation(field, db_connection.vendor)
+
+
+@lru_cache(maxsize=1024)
+def _preparation(field: models.Field[Any, Any], vendor: str) -> Prepare | None:
+    if isinstance(field, models.ForeignKey):
+        return _preparation(field.target_field, vendor)
+    if isinstance(field, models.JSONField):
+        return lambda value: json.dumps(value, cls=field.encoder)
+    if isinstance(field, AmountField | QuantityField):
+        return field.get_prep_value
+    if isinstance(field, _PLAIN) and not isinstance(field, models.DateTimeField):
+        return None
+    if vendor == "postgresql":
+        return None if isinstance(field, _TYPED) else field.get_prep_value
+    if isinstance(field, models.DateTimeField):
+        return _naive
+    return lambda value: field.get_db_prep_save(value, db_connection)
+
+
+def _naive(moment: datetime) -> datetime:
+    """A moment as SQLite keeps it: UTC that does not say so."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _column(field: models.Field[Any, Any], objects: Sequence[models.Model]) -> list[Any]:
+    """The values of one field, as the driver takes them."""
+    name = field.attname
+    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+        moment = now()
+        for one in objects:
+            setattr(one, name, moment)
+    values = [one.__dict__[name] for one in objects]
+    prepare = preparation(field)
+    if prepare is None:
+        return values
+    return [None if value is None else prepare(value) for value in values]
+
+
+@lru_cache(maxsize=64)
+def _insert_from_arrays(model: type[models.Model]) -> str:
+    types = [field.db_type(db_connection) for field in model._meta.concrete_fields]
+    arrays = ", ".join(f"%s::{name}[]" for name in types)
+    return f"{_insert_into(model)} SELECT * FROM unnest({arrays})"  # noqa: S608 - types of the model's columns
 
 
 def _insert_into(model: type[models.Model]) -> str:
@@ -46,5 +130,21 @@ def _insert_into(model: type[models.Model]) -> str:
     return f"INSERT INTO {quote(model._meta.db_table)} ({columns})"
 
 
-def _prepared(field: models.Field[Any, Any], one: models.Model) -> Any:
-    return field.get_db_prep_save(field.pre_save(one, add=True), db_connection)
+def _array(values: list[Any]) -> str:
+    """A column as PostgreSQL writes an array: half the time that the driver takes for it."""
+    if values and values.count(values[0]) == len(values):
+        # An owner, a currency, an empty field: nearly half of all columns say one thing.
+        return f"{{{','.join([_item(values[0])] * len(values))}}}"
+    return f"{{{','.join(map(_item, values))}}}"
+
+
+def _item(value: Any) -> str:
+    """One value of an array. TypeError for a kind that this does not know to write."""
+    if value is None:
+        return "NULL"
+    if not isinstance(value, _WRITABLE):
+        raise TypeError(f"{type(value).__name__} is not written into an array")
+    text = str(value)
+    if "\\" in text or '"' in text:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'

@@ -109,6 +109,9 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             found = await database_sync_to_async(events.after)(
                 socket.user_id, cursor, EVENTS_PER_READ
             )
+            if found:
+                # Whoever was signed out a moment ago, perhaps by what was found, is told nothing.
+                await Hub.current().check([socket])
             if socket.close_code:
                 return
             if isinstance(found, events.Resync):

@@ -31,6 +31,8 @@ _GT = TypeVar("_GT", covariant=True)
 CURRENCY_LENGTH = 3
 # A sign and a point beside the digits.
 _QUANTITY_LENGTH = money.MAX_QUANTITY_DIGITS + 2
+# A text this short has no more digits than are kept, whatever it says.
+_SURELY_FITS = money.MAX_QUANTITY_DIGITS
 
 
 class AmountField(models.Field[_ST, _GT]):
@@ -72,6 +74,9 @@ class AmountField(models.Field[_ST, _GT]):
 
     def get_prep_value(self, value: Any) -> Any:
         """The number of ten-thousandths."""
+        if type(value) is Decimal and (rounded := money.amount(value)) == value:
+            # What nearly all are, by the thousand.
+            return int(rounded.scaleb(money.AMOUNT_PLACES))
         exact = _exact_amount(super().get_prep_value(value))
         return None if exact is None else int(exact.scaleb(money.AMOUNT_PLACES))
 
@@ -152,6 +157,8 @@ class QuantityField(models.Field[_ST, _GT]):
 
     def get_prep_value(self, value: Any) -> Any:
         """The canonical text; TypeError or ValueError for what is no exact number."""
+        if type(value) is Decimal and len(text := money.canonical(value)) <= _SURELY_FITS:
+            return text
         value = super().get_prep_value(value)
         return None if value is None else money.canonical(money.quantity(value))
 

@@ -133,10 +133,13 @@ class Hub:
         """End the sockets whose session ended: signed out, expired, password or user changed."""
         while True:
             await asyncio.sleep(SESSION_CHECK_SECONDS)
-            await _survive(self._check_sessions)
+            await _survive(self._check_all)
 
-    async def _check_sessions(self) -> None:
-        sockets = [socket for group in self._sockets.values() for socket in group]
+    async def _check_all(self) -> None:
+        await self.check([socket for group in self._sockets.values() for socket in group])
+
+    async def check(self, sockets: list[Socket]) -> None:
+        """End those of these sockets whose session ended."""
         for some in _chunks(sockets):
             for socket in await database_sync_to_async(_no_longer_allowed)(some):
                 socket.end(SIGNED_OUT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,10 +14,12 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
+from django.utils.encoding import escape_uri_path
 from django_htmx.http import HttpResponseClientRedirect
 
 from dashtam.events import last_sequence
 from dashtam.ids import uuid7
+from dashtam.logs import about, answered
 from dashtam.models import User
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -26,6 +29,8 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 class RequestIdMiddleware:
     """Names each request, so that a page, a log line and an event can be told to belong together.
+
+    It stands before everything else, so that each answer has its line in the log.
 
     A proxy that we were told to trust may have named it already (X-Request-ID); nobody else may.
     """
@@ -39,7 +44,16 @@ class RequestIdMiddleware:
         trusted = settings.TRUSTED_PROXY_COUNT > 0 and REQUEST_ID.fullmatch(given)
         name = given if trusted else str(uuid7())
         request.META["REQUEST_ID"] = name
-        response = self.get_response(request)
+        started = time.monotonic()
+        with about(request_id=name):
+            response = self.get_response(request)
+            answered(
+                request.method or "",
+                escape_uri_path(request.path),
+                response.status_code,
+                user_id=request.META.get("USER_ID", ""),
+                milliseconds=round(1000 * (time.monotonic() - started)),
+            )
         response["X-Request-ID"] = name
         return response
 
@@ -58,7 +72,8 @@ class PrivatePagesMiddleware:
         if request.method == "GET" and "HX-Request" not in request.headers:
             # Before the page's data: what happens meanwhile is shown twice, never missed.
             request.META["LIVE_SINCE"] = str(last_sequence(user.pk))
-        with timezone.override(zone_of(user.time_zone)):
+        request.META["USER_ID"] = str(user.pk)
+        with about(user_id=user.pk), timezone.override(zone_of(user.time_zone)):
             response = self.get_response(request)
         add_never_cache_headers(response)
         return response

@@ -111,7 +111,15 @@ class Event(models.Model):
             models.UniqueConstraint(fields=["user", "sequence"], name="event_sequence_per_user"),
             models.CheckConstraint(condition=models.Q(sequence__gte=1), name="event_from_one"),
         ]
-        indexes = [models.Index(fields=["is_audit", "occurred_at"], name="event_retention")]
+        indexes = [
+            # Of the operational ones alone. (With is_audit as its first column SQLite would not use
+            # it: Django asks for NOT is_audit.)
+            models.Index(
+                fields=["occurred_at"],
+                name="event_operational",
+                condition=models.Q(is_audit=False),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.sequence} {self.name}"
@@ -131,6 +139,11 @@ class Feed(models.Model):
         return f"{self.user_id}: {self.last_sequence}"
 
 
+def installation_mark(key: str) -> str:
+    """Return what a database keeps of its fingerprint key, to know it again."""
+    return fingerprint(CANARY, key=key, purpose="installation")
+
+
 class InstallationManager(models.Manager["Installation"]):
     """Knows whether the keys in the settings are this database's."""
 
@@ -146,7 +159,7 @@ class InstallationManager(models.Manager["Installation"]):
             "user": "",
             "field": "seal",
         }
-        mark = fingerprint(CANARY, key=settings.DASHTAM_FINGERPRINT_KEY, purpose="installation")
+        mark = installation_mark(settings.DASHTAM_FINGERPRINT_KEY)
         kept, _created = self.get_or_create(
             pk=INSTALLATION_ID,
             defaults={"seal": ring.seal(CANARY.encode(), **place), "fingerprint": mark},
@@ -170,3 +183,13 @@ class Installation(Stamped):
 
     def __str__(self) -> str:
         return "installation"
+
+
+class Heartbeat(models.Model):
+    """When the queue last did a scheduled job: the proof that schedule and workers live."""
+
+    name = models.CharField(max_length=16, primary_key=True)
+    beat_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name

@@ -96,7 +96,7 @@ def quantity(value: str | int | Decimal) -> Decimal:
     if number and not -MAX_QUANTITY_DIGITS <= number.adjusted() < MAX_QUANTITY_DIGITS:
         raise ValueError("the quantity has too many digits")
     text = canonical(number)
-    if sum(character.isdigit() for character in text) > MAX_QUANTITY_DIGITS:
+    if len(text) - text.count("-") - text.count(".") > MAX_QUANTITY_DIGITS:
         raise ValueError("the quantity has too many digits")
     return Decimal(text)
 

@@ -14,20 +14,25 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.db.transaction import atomic
-from django.http import HttpRequest, HttpResponse, HttpResponseServerError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseServerError
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template import loader
 from django.utils.translation import get_language, gettext, to_locale
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
+from accounts.coverage import coverage_of
 from accounts.models import Account
 from accounts.services import NetWorthView, Worth, grouped, net_worth, recalculate_net_worth
+from accounts.twins import CannotJoin, apart_from, suggestions
+from connections.history import attention
+from connections.joining import join_accounts, keep_accounts_apart, separate_account
 from dashtam.models import Event, User
 from dashtam.money import CURRENCIES
 from dashtam.people import signed_in
 from holdings.models import Holding
 from transactions.models import Transaction
+from transactions.reconciling import check
 
 LATEST_ON_DASHBOARD = 8
 LATEST_OF_ACCOUNT = 12
@@ -37,13 +42,17 @@ LATEST_OF_ACCOUNT = 12
 def dashboard(request: HttpRequest) -> HttpResponse:
     """Net worth, accounts and the latest transactions; its live part alone when htmx asks."""
     user = signed_in(request)
-    return render(request, page_or_part(request, "dashboard"), portfolio(user))
+    context = portfolio(user)
+    if "HX-Request" not in request.headers:
+        # A live part of its own.
+        context["attention"] = attention(user)
+    return render(request, page_or_part(request, "dashboard"), context)
 
 
 def portfolio(user: User) -> dict[str, Any]:
     """What the dashboard shows, in a fixed number of statements."""
     transactions = Transaction.objects.for_user(user).listed()
-    accounts = list(Account.objects.for_user(user).for_dashboard())
+    accounts = list(Account.objects.for_user(user).for_dashboard().select_related("connection"))
     worth = net_worth(user)
     return {
         "worth": worth,
@@ -51,6 +60,7 @@ def portfolio(user: User) -> dict[str, Any]:
         "oldest": min((one.balance_as_of for one in accounts if one.balance_as_of), default=None),
         "last_change": last_change(user),
         "groups": grouped(accounts),
+        "suggestions": suggestions(user, accounts),
         "latest": transactions.select_related("account", "edit").newest_first()[
             :LATEST_ON_DASHBOARD
         ],
@@ -76,19 +86,93 @@ def last_change(user: User) -> Event | None:
 
 @require_safe
 def account(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """One account: balance, what it holds, latest transactions."""
+    """One account: balance, what it holds, latest transactions, whether it adds up."""
     user = signed_in(request)
-    shown = get_object_or_404(Account.objects.for_user(user).select_related("connection"), pk=pk)
+    own = Account.objects.for_user(user).select_related("connection", "duplicate_of")
+    shown = get_object_or_404(own, pk=pk)
     holdings = Holding.objects.for_user(user).filter(account=shown).active()
-    transactions = Transaction.objects.for_user(user).filter(account=shown)
+    rows = Transaction.objects.for_user(user)
+    # A duplicate's own page has all that its source told.
+    told = rows.filter(account=shown) if shown.duplicate_of_id else rows.of_account(shown)
+    latest = told if shown.duplicate_of_id else told.once()
     context = {
         "account": shown,
         "holdings": holdings,
         "totals": holdings.totals(),
-        "period": transactions.period(),
-        "latest": transactions.select_related("account", "edit").newest_first()[:LATEST_OF_ACCOUNT],
+        "period": told.period(),
+        "latest": latest.select_related("account", "edit").newest_first()[:LATEST_OF_ACCOUNT],
+        "check": check(shown).as_json(),
+        "coverage": coverage_of(shown),
+        **twins_of(user, shown),
     }
     return render(request, page_or_part(request, "account"), context)
+
+
+def twins_of(user: User, shown: Account) -> dict[str, Any]:
+    """Which other accounts are the same as this one, seem to be, or are said not to be."""
+    others = list(Account.objects.for_user(user).for_dashboard().select_related("connection"))
+    return {
+        "duplicates": shown.duplicates.select_related("connection").order_by("created_at"),
+        "suggestions": suggestions(user, others, of=shown),
+        "apart": apart_from(shown),
+    }
+
+
+# Where a person answered, so that they get back there.
+PLACES = {"dashboard": "dashboard", "accounts": "accounts:list"}
+CANNOT_JOIN = {
+    "same_already": _("These two count as one account already."),
+    "joined_elsewhere": _("The other account is the same as a third one. Separate those first."),
+    "cannot_lead": _("These two cannot be one account."),
+    "not_alike": _("Accounts in different currencies cannot be one account."),
+}
+
+
+@require_POST
+def same_account(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Count two accounts as one: this one leads, unless the person chose the other."""
+    other = other_id(request)
+    leading, led = (other, pk) if request.POST.get("leads") == str(other) else (pk, other)
+    try:
+        leader = join_accounts(signed_in(request), leading, led)
+    except Account.DoesNotExist:
+        raise Http404 from None
+    except CannotJoin as refusal:
+        messages.error(request, str(CANNOT_JOIN[refusal.code]))
+        return redirect("account", pk)
+    messages.success(request, gettext("The two count as one account now."))
+    return redirect("account", leader.pk)
+
+
+@require_POST
+def separate_accounts(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Let a duplicate be an account of its own again."""
+    try:
+        separate_account(signed_in(request), pk)
+    except Account.DoesNotExist:
+        raise Http404 from None
+    messages.success(request, gettext("These are two accounts again."))
+    return redirect("account", pk)
+
+
+@require_POST
+def two_accounts(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Keep that two accounts are two, and ask no more."""
+    try:
+        keep_accounts_apart(signed_in(request), pk, other_id(request))
+    except Account.DoesNotExist:
+        raise Http404 from None
+    messages.success(request, gettext("They stay two accounts. You will not be asked again."))
+    place = PLACES.get(request.POST.get("place", ""))
+    return redirect(place) if place else redirect("account", pk)
+
+
+def other_id(request: HttpRequest) -> UUID:
+    """The other account of two; Http404 for what is no id."""
+    try:
+        return UUID(request.POST.get("other", ""))
+    except ValueError:
+        raise Http404 from None
 
 
 def page_or_part(request: HttpRequest, name: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.conf import settings
+from django.db.transaction import atomic
 
 from dashtam.vault import Vault, VaultError, key_id, vault
 
@@ -23,14 +24,24 @@ TRIES = 10
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """One field that holds seals. Those of files are read one by one."""
+    """One field that holds seals. Those of files are read one by one.
+
+    With a `key` the seal lies in a JSON field under that name, and names its owner as its row: it
+    is made before the row has an id, and a person has one of each.
+    """
 
     model: str
     field: str
     is_file: bool = False
+    key: str = ""
 
     def __str__(self) -> str:
-        return f"{self.model}.{self.field}"
+        return ".".join(filter(None, (self.model, self.field, self.key)))
+
+    @property
+    def path(self) -> str:
+        """Where a query finds the seal."""
+        return f"{self.field}__{self.key}" if self.key else self.field
 
     @property
     def rows(self) -> Manager[Model]:
@@ -45,6 +56,8 @@ SEALED = (
     Sealed("connections.QuarantinedRecord", "payload"),
     Sealed("imports.StatementFile", "content", is_file=True),
     Sealed("dashtam.Installation", "seal"),
+    Sealed("mfa.Authenticator", "data", key="secret"),
+    Sealed("mfa.Authenticator", "data", key="seed"),
 )
 
 
@@ -91,17 +104,29 @@ def _moved(ring: Vault, sealed: Sealed, pk: Any, user: Any, seal: str | bytes) -
         data = _open(ring, sealed, pk, user, seal)
         place = _place(sealed, pk, user)
         new = ring.seal(data, **place) if isinstance(seal, str) else ring.seal_bytes(data, **place)
-        same = sealed.rows.filter(**{"pk": pk, sealed.field: seal})
-        if same.update(**{sealed.field: new}):
+        if _replace(sealed, pk, seal, new):
             return True
-        seal = _whole(sealed.rows.filter(pk=pk).values_list(sealed.field, flat=True).first())
+        seal = _whole(sealed.rows.filter(pk=pk).values_list(sealed.path, flat=True).first())
     raise VaultError(f"{sealed} {pk} changes too fast")
+
+
+def _replace(sealed: Sealed, pk: Any, seal: str | bytes, new: str | bytes) -> bool:
+    if not sealed.key:
+        same = sealed.rows.filter(**{"pk": pk, sealed.field: seal})
+        return bool(same.update(**{sealed.field: new}))
+    with atomic():
+        rows = sealed.rows.filter(pk=pk)
+        data = rows.select_for_update().values_list(sealed.field, flat=True).first() or {}
+        same_seal = data.get(sealed.key) == seal
+        if same_seal:
+            rows.update(**{sealed.field: {**data, sealed.key: new}})
+        return same_seal
 
 
 def _seals(sealed: Sealed) -> Iterator[tuple[Any, Any, str | bytes]]:
     """Return (pk, owner, seal) of every row that has a seal, in the order of their ids."""
     owned = any(one.name == "user" for one in sealed.rows.model._meta.get_fields())
-    names = ("pk", "user_id" if owned else "pk", sealed.field)
+    names = ("pk", "user_id" if owned else "pk", sealed.path)
     last: Any = None
     while True:
         rows = sealed.rows.order_by("pk") if last is None else sealed.rows.filter(pk__gt=last)
@@ -125,4 +150,10 @@ def _open(ring: Vault, sealed: Sealed, pk: Any, user: Any, seal: str | bytes) ->
 
 
 def _place(sealed: Sealed, pk: Any, user: Any) -> dict[str, str]:
-    return {"table": sealed.model.lower(), "row": str(pk), "user": str(user), "field": sealed.field}
+    row = user if sealed.key else pk
+    return {
+        "table": sealed.model.lower(),
+        "row": str(row),
+        "user": str(user),
+        "field": sealed.field,
+    }

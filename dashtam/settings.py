@@ -42,6 +42,13 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    # Before our own: their pages of the admin are replaced by ours, their signals come first.
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "dashtam",
     "django.contrib.admin",
     "accounts",
@@ -49,24 +56,23 @@ INSTALLED_APPS = [
     "holdings",
     "connections",
     "imports",
-    "allauth",
-    "allauth.account",
     "channels",
     "django_htmx",
     "django_q",
 ]
 
 MIDDLEWARE = [
+    "dashtam.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
-    "dashtam.middleware.RequestIdMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "dashtam.devices.DevicesMiddleware",
     "dashtam.middleware.PrivatePagesMiddleware",
     "dashtam.middleware.BodyLimitMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -109,11 +115,14 @@ if _database["ENGINE"].endswith("sqlite3"):
     }
     _test_name = env.str("TEST_DATABASE_NAME", default=str(BASE_DIR / "data/test.sqlite3"))
     _database["TEST"] = {"NAME": _test_name}
-elif DASHTAM_ROLE == "web":
-    # Under ASGI each request has a thread of its own: only a pool keeps connections bounded.
-    _database["OPTIONS"] = {
-        "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL", default=20)}
-    }
+else:
+    # A server that is away is said to be away within seconds, and found again when it is back.
+    _database["OPTIONS"] = {"connect_timeout": 5, **_database.get("OPTIONS", {})}
+    if DASHTAM_ROLE == "web":
+        # Under ASGI each request has a thread of its own: only a pool keeps connections bounded.
+        _size = env.int("DATABASE_POOL", default=20)
+        _wait = {"timeout": 5, "reconnect_timeout": 5}
+        _database["OPTIONS"]["pool"] = {"min_size": 1, "max_size": _size, **_wait}
 # A pool does not survive the worker's fork; one lasting connection per worker process does.
 _database["CONN_MAX_AGE"] = 300 if DASHTAM_ROLE == "worker" else 0
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -147,8 +156,11 @@ if not _database["ENGINE"].endswith("sqlite3"):
 SCHEDULES = {
     "connections.tasks.rescue": 1,
     "connections.tasks.sync_due": 1,
+    "connections.tasks.tell": 1,
     "imports.tasks.close": 1,
     "imports.tasks.clear": 60,
+    "dashtam.tasks.beat": 1,
+    "dashtam.tasks.prune": 24 * 60,
 }
 
 # People: allauth owns the doors, at /auth/.
@@ -177,9 +189,47 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_LOGIN_ON_PASSWORD_RESET = True
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
 ACCOUNT_ADAPTER = "dashtam.people.AccountAdapter"
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 SIGN_UP_OPEN = env.bool("SIGN_UP_OPEN", default=True)
+
+# Second factors and passkeys. A code counts for the half minute before and after its own.
+# MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN stays off: it would accept an answer made for any other site,
+# and localhost counts as secure without it.
+MFA_ADAPTER = "dashtam.second_factors.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER = "Dashtam"
+MFA_TOTP_TOLERANCE = 1
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_PASSKEY_LOGIN_ENABLED = MFA_PASSKEY_SIGNUP_ENABLED = True
+MFA_FORMS = {
+    name: f"dashtam.second_factors.{form}"
+    for name, form in {
+        "authenticate": "CodeForm",
+        "reauthenticate": "CodeAgainForm",
+        "activate_totp": "AddAppForm",
+        "add_webauthn": "AddPasskeyForm",
+        "signup_webauthn": "FirstPasskeyForm",
+        "authenticate_webauthn": "PasskeyForm",
+        "login_webauthn": "PasskeySignInForm",
+        "reauthenticate_webauthn": "PasskeyAgainForm",
+    }.items()
+}
+ADMIN_NEEDS_SECOND_FACTOR = env.bool("ADMIN_NEEDS_SECOND_FACTOR", default=_is_https)
+
+# Single sign-on by OpenID Connect: one server, which the operator trusts to know people.
+OIDC_NAME = env.str("OIDC_NAME", default="Single sign-on")
+OIDC_SERVER_URL = env.str("OIDC_SERVER_URL", default="").rstrip("/")
+OIDC_CLIENT_ID = env.str("OIDC_CLIENT_ID", default="")
+OIDC_CLIENT_SECRET = env.str("OIDC_CLIENT_SECRET", default="")
+SOCIALACCOUNT_ADAPTER = "dashtam.single_sign_on.SingleSignOnAdapter"
+# An address that the server tells of lets nobody into an account that is here already.
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 10
+SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"OAUTH_PKCE_ENABLED": True}}
 
 # Providers: {SLUG}_CLIENT_ID and its like, as the environment has them. The bank in the box takes
 # every provider's place; a system check refuses it on an https address.
@@ -193,6 +243,8 @@ SANDBOX_PORT = env.int("SANDBOX_PORT", default=8900)
 SANDBOX_URL = f"http://127.0.0.1:{SANDBOX_PORT}"
 
 globals().update(env.email_url("EMAIL_URL", default="consolemail://"))
+# A mail server that does not answer is given up, in seconds: Django would wait for ever.
+EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"Dashtam <dashtam@{_public.hostname}>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
@@ -247,14 +299,25 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _is_https
 SECURE_HSTS_SECONDS = 31_536_000 if _is_https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _is_https
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _is_https else None
-SECURE_REDIRECT_EXEMPT = [r"^health/"]
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
 X_FRAME_OPTIONS = "DENY"
 
+# Every line passes one of our two formatters, which take secrets out (`dashtam/logs.py`).
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOG_FORMAT = env.str("LOG_FORMAT", default="console")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {"django": {"handlers": [], "propagate": True}},
+    "formatters": {
+        "console": {"()": "dashtam.logs.Lines"},
+        "json": {"()": "dashtam.logs.JsonLines"},
+    },
+    "handlers": {"console": {"()": "dashtam.logs.Console", "formatter": LOG_FORMAT}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        "django.server": {"handlers": [], "propagate": True},
+    },
 }
+# What a collector shows to read `/metrics`; without it the page does not exist.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")

@@ -69,7 +69,8 @@ class Child:
 class Supervisor:
     """Runs services until one of them ends or a signal asks; then ends them all.
 
-    `is_answering` is asked until it says yes; then `greeting` is printed, once.
+    `is_answering` is asked until it says yes; then `greeting` is printed, once. With `as_line` the
+    services' lines are passed on as they are, and the supervisor's own sentences go through it.
     """
 
     services: Sequence[Service]
@@ -77,6 +78,7 @@ class Supervisor:
     out: BinaryIO
     greeting: str = ""
     is_answering: Callable[[], bool] | None = None
+    as_line: Callable[[str], str] | None = None
     status: int = 0
     is_stopping: bool = False
     children: list[Child] = field(default_factory=list)
@@ -105,7 +107,8 @@ class Supervisor:
             prefix = f"{service.name:<{width}} | "
             if is_tty:
                 prefix = f"\x1b[{COLOURS[number % len(COLOURS)]}m{prefix}\x1b[0m"
-            child = Child(service, _spawn(service, self.folder), prefix.encode())
+            named = b"" if self.as_line else prefix.encode()
+            child = Child(service, _spawn(service, self.folder), named)
             self.children.append(child)
             assert child.process.stdout is not None  # noqa: S101  (asked for with PIPE)
             os.set_blocking(child.process.stdout.fileno(), False)
@@ -206,7 +209,8 @@ class Supervisor:
         return True
 
     def _say(self, sentence: str) -> None:
-        self._write(f"{sentence}\n".encode())
+        line = self.as_line(sentence) if self.as_line else sentence
+        self._write(f"{line}\n".encode())
 
     def _write(self, text: bytes) -> None:
         # Whoever read our output may be gone; that is no reason to stop serving.

@@ -13,6 +13,9 @@ _REPLACEMENT = "\ufffd"
 # of marks: what cannot reach the result is cut off before it.
 _COMPOSED_FROM_AT_MOST = 4
 
+# What an institution's name has on one paper and not on the next.
+_LEGAL_FORMS = frozenset({"na", "inc", "corp", "co", "llc", "ltd", "plc", "fsb", "fcu", "the"})
+
 _MASK = "•"
 _SHOWN_DIGITS = 4
 
@@ -51,3 +54,9 @@ def mask_number(number: str) -> str:
     """Return `number` with all but its last four characters hidden; four or fewer stay."""
     hidden = max(len(number) - _SHOWN_DIGITS, 0)
     return _MASK * hidden + number[hidden:]
+
+
+def plain_name(name: str) -> str:
+    """Return an institution's name without case, punctuation, and legal forms that come and go."""
+    words = re.sub(r"[^\w\s]", "", name.casefold()).split()
+    return " ".join(word for word in words if word not in _LEGAL_FORMS) or name.strip().casefold()

@@ -129,6 +129,22 @@ def key_id(sealed: str | bytes) -> str:
 
 def parse(spec: str) -> Vault:
     """Read `k2:<base64>,k1:<base64>`: 32 bytes each, the first seals. BadKeyRing otherwise."""
+    return Vault(_masters(spec))
+
+
+def derive(spec: str, *, key_id: str, salt: bytes, purpose: str) -> bytes:
+    """Return a 32-byte key for one purpose and one salt, made from one key of a ring.
+
+    It tells nothing of the key it comes from. UnknownKey when the ring has no such key.
+    """
+    masters = _masters(spec)
+    if key_id not in masters:
+        raise UnknownKey(f"the key {key_id!r} is not on the ring")
+    kdf = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=purpose.encode())
+    return kdf.derive(masters[key_id])
+
+
+def _masters(spec: str) -> dict[str, bytes]:
     keys: dict[str, bytes] = {}
     for number, part in enumerate(filter(None, (p.strip() for p in spec.split(","))), start=1):
         kid, colon, text = part.partition(":")
@@ -138,7 +154,7 @@ def parse(spec: str) -> Vault:
         if kid in keys:
             raise BadKeyRing(f"the key id {kid!r} appears twice")
         keys[kid] = _key_bytes(text, f"the key {kid!r}")
-    return Vault(keys)
+    return keys
 
 
 @lru_cache(maxsize=8)

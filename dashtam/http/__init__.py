@@ -8,6 +8,7 @@ from dashtam.http.brake import Brake
 from dashtam.http.client import Client
 from dashtam.http.errors import BadAnswer, HttpError, RateLimited, Refused, Retryable, Unavailable
 from dashtam.http.guard import tls_context
+from dashtam.http.pace import Pace
 from dashtam.http.wire import Limits, Wiring
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Client",
     "HttpError",
     "Limits",
+    "Pace",
     "RateLimited",
     "Refused",
     "Retryable",

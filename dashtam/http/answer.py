@@ -3,7 +3,7 @@
 import json
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NoReturn
@@ -101,8 +101,8 @@ def _parsed(body: bytes) -> tuple[Any, str]:
     try:
         value = json.loads(
             body.decode("utf-8-sig"),
-            parse_float=_decimal,
-            parse_int=_integer,
+            parse_float=_Numbers(_decimal).__getitem__,
+            parse_int=_Numbers(_integer).__getitem__,
             parse_constant=_no_constant,
         )
     except (ValueError, RecursionError, InvalidOperation):
@@ -129,16 +129,28 @@ def _no_constant(text: str) -> NoReturn:
     raise ValueError
 
 
+class _Numbers(dict[str, Any]):
+    """The numbers of one body by how they are written: a list repeats most of them."""
+
+    def __init__(self, read: Callable[[str], Any]) -> None:
+        self._read = read
+
+    def __missing__(self, text: str) -> Any:
+        self[text] = value = self._read(text)
+        return value
+
+
 def _is_too_deep(value: Any) -> bool:
-    level = [value]
-    for _depth in range(MAX_JSON_DEPTH):
-        level = [child for node in level for child in _children(node)]
+    """Whether anything lies in as many as MAX_JSON_DEPTH lists and objects."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _depth in range(MAX_JSON_DEPTH - 1):
+        # The parser makes no other kinds; nearly all that is looked at is a leaf.
+        level = [
+            child
+            for node in level
+            for child in (node.values() if type(node) is dict else node)
+            if type(child) is dict or type(child) is list
+        ]
         if not level:
             return False
-    return True
-
-
-def _children(node: Any) -> Any:
-    if isinstance(node, dict):
-        return node.values()
-    return node if isinstance(node, list) else ()
+    return any(level)

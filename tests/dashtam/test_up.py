@@ -1,5 +1,6 @@
 """`manage.py up`: refuses what is wrong, serves, and ends without leaving anything behind."""
 
+import json
 import os
 import re
 import shutil
@@ -89,6 +90,14 @@ def test_every_line_bears_the_name_of_its_process(start):
     running.end()
     assert re.search(r"^web    \| ", running.output, re.M)
     assert re.search(r"^worker \| ", running.output, re.M)
+
+
+@processes
+def test_lines_for_a_collector_are_json_from_every_process(start):
+    running = start(LOG_FORMAT="json").is_up()
+    running.end()
+    told = [json.loads(line) for line in running.lines]
+    assert {"web", "worker", "command"} == {line["process"] for line in told}
 
 
 @processes

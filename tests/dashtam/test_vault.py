@@ -15,6 +15,7 @@ from dashtam.vault import (
     Tampered,
     UnknownKey,
     Vault,
+    derive,
     fingerprint,
     key_id,
     parse,
@@ -182,3 +183,19 @@ def test_a_secret_reveals_itself_when_asked_and_compares():
     assert Secret("hunter2") == Secret("hunter2")
     assert Secret("hunter2") != Secret("hunter3")
     assert Secret("hunter2") != "hunter2"
+
+
+def test_a_derived_key_is_one_of_its_key_its_salt_and_its_purpose():
+    ring = f"k1:{ONE},k2:{TWO}"
+    salts, purposes = (b"a" * 32, b"b" * 32), ("backup", "other")
+    made = {
+        derive(ring, key_id=key, salt=salt, purpose=purpose)
+        for key, salt, purpose in itertools.product(("k1", "k2"), salts, purposes)
+    }
+    assert (len(made), {len(key) for key in made}) == (8, {32})
+    assert derive(ring, key_id="k1", salt=salts[0], purpose="backup") in made
+
+
+def test_nothing_is_derived_from_a_key_that_is_not_there():
+    with pytest.raises(UnknownKey, match="'k9'"):
+        derive(f"k1:{ONE}", key_id="k9", salt=b"", purpose="backup")
