@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
-from django.db.models import Count, OuterRef, Subquery
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
+from django.template.response import TemplateResponse
+from django.utils.timezone import now
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from connections.models import Connection, ProviderSetting, QuarantinedRecord, Sync, SyncStep
+from connections.operators import AT_ONCE, OperatorAdmin, disconnect, run_again, sync_now
 from connections.provider import provider, providers
 from connections.reach import missing_of
-from connections.types import ConnectionStatus, SyncStatus
+from connections.types import BROKEN, ConnectionStatus, SyncStatus
 from dashtam.admin import ReadOnlyAdmin
 
 if TYPE_CHECKING:
@@ -20,6 +26,9 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from connections.provider import Provider
+
+# A connection that should have been read so long ago waits for a worker, or for a defect's repair.
+OVERDUE = timedelta(hours=1)
 
 
 @admin.register(ProviderSetting)
@@ -110,16 +119,123 @@ def _count_of(rows: QuerySet[Any], slug: str) -> Coalesce:
     return Coalesce(Subquery(counted.values("n")), 0)
 
 
+class YesFilter(admin.SimpleListFilter):
+    """All rows, or those to which something applies."""
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
+        """One choice beside all."""
+        return [("yes", _("Yes"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows of the choice."""
+        return queryset.filter(self.condition()) if self.value() == "yes" else queryset
+
+    def condition(self) -> Q:
+        """What has to apply."""
+        raise NotImplementedError
+
+
+class NeedsPerson(YesFilter):
+    """Connections that only their people can make work."""
+
+    title = _("needs its person")
+    parameter_name = "needs_person"
+
+    def condition(self) -> Q:
+        """Not finished, or not working any more."""
+        return Q(status__in=(ConnectionStatus.PENDING, *BROKEN))
+
+
+class Overdue(YesFilter):
+    """Connections that should have been read long ago."""
+
+    title = _("overdue")
+    parameter_name = "overdue"
+
+    def condition(self) -> Q:
+        """Planned for a time that has passed."""
+        return Q(status=ConnectionStatus.ACTIVE, next_sync_at__lt=now() - OVERDUE)
+
+
 @admin.register(Connection)
-class ConnectionAdmin(ReadOnlyAdmin[Connection]):
+class ConnectionAdmin(OperatorAdmin[Connection]):
     """Everybody's connections; what is sealed is never shown."""
 
-    list_display = ("__str__", "provider_slug", "status", "status_reason", "last_sync_at", "user")
-    list_filter = ("status", "provider_slug")
+    list_display = (
+        "__str__",
+        "user",
+        "status",
+        "status_reason",
+        "next_sync_at",
+        "failure_count",
+        "last_outcome",
+        "last_sync_at",
+        "provider_slug",
+    )
+    list_filter = ("status", NeedsPerson, Overdue, "provider_slug")
     search_fields = ("alias", "institution_name", "user__email")
     list_select_related = ("user",)
     exclude = ("cursor",)
     ordering = ("-created_at",)
+    actions = ("sync_now", "disconnect")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
+        """With how the last sync of each went."""
+        newest = Sync.objects.filter(connection=OuterRef("pk")).order_by("-requested_at")
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                outcome=Subquery(newest.values("status")[:1]),
+                outcome_code=Subquery(newest.values("error_code")[:1]),
+            )
+        )
+
+    @admin.display(description=_("last sync"))
+    def last_outcome(self, row: Connection) -> str:
+        """How its last sync went, and why it failed."""
+        outcome: str | None = row.outcome  # type: ignore[attr-defined]
+        code: str | None = row.outcome_code  # type: ignore[attr-defined]
+        if not outcome:
+            return "–"
+        label = str(dict(Sync._meta.get_field("status").flatchoices)[outcome])
+        return f"{label}: {code}" if code else label
+
+    @admin.action(description=_("Sync now"), permissions=["operate"])
+    def sync_now(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
+        """Queue a sync of everything, however recent the last."""
+        count = self.operate(request, queryset, "sync_now", sync_now)
+        self.say_queued(request, count)
+
+    @admin.action(description=_("Disconnect, keeping the data"), permissions=["operate"])
+    def disconnect(
+        self, request: HttpRequest, queryset: QuerySet[Connection]
+    ) -> TemplateResponse | None:
+        """Ask first, then destroy the sign-ins; what was fetched stays as history."""
+        if request.POST.get("confirmed") != "yes":
+            return self._confirm(request, queryset)
+        count = self.operate(request, queryset, "disconnect", disconnect)
+        if count:
+            words = ngettext(
+                "%(count)s connection is disconnected; its data are kept.",
+                "%(count)s connections are disconnected; their data are kept.",
+                count,
+            )
+            self.message_user(request, words % {"count": count}, messages.SUCCESS)
+        return None
+
+    def _confirm(self, request: HttpRequest, queryset: QuerySet[Connection]) -> TemplateResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Disconnect, keeping the data"),
+            "opts": self.opts,
+            "rows": queryset[:AT_ONCE],
+            "action_checkbox_name": ACTION_CHECKBOX_NAME,
+            "media": self.media,
+        }
+        return TemplateResponse(
+            request, "admin/connections/connection/disconnect_confirmation.html", context
+        )
 
 
 class StepInline(admin.TabularInline[SyncStep, Sync]):
@@ -146,7 +262,7 @@ class StepInline(admin.TabularInline[SyncStep, Sync]):
 
 
 @admin.register(Sync)
-class SyncAdmin(ReadOnlyAdmin[Sync]):
+class SyncAdmin(OperatorAdmin[Sync]):
     """Every sync with its steps."""
 
     list_display = (
@@ -164,6 +280,13 @@ class SyncAdmin(ReadOnlyAdmin[Sync]):
     list_select_related = ("connection", "user")
     ordering = ("-requested_at",)
     inlines = (StepInline,)
+    actions = ("run_again",)
+
+    @admin.action(description=_("Run again"), permissions=["operate"])
+    def run_again(self, request: HttpRequest, queryset: QuerySet[Sync]) -> None:
+        """Ask once more for what each was asked for."""
+        count = self.operate(request, queryset, "run_again", run_again)
+        self.say_queued(request, count)
 
 
 @admin.register(QuarantinedRecord)
@@ -171,6 +294,7 @@ class QuarantinedRecordAdmin(ReadOnlyAdmin[QuarantinedRecord]):
     """Rows that could not be read; the row itself stays sealed."""
 
     list_display = ("created_at", "reason", "provider_id", "resolution", "user")
+    fields = ("created_at", "user", "step", "reason", "redacted", "resolution", "resolved_at")
     list_filter = ("reason", "resolution")
     search_fields = ("reason", "provider_id", "user__email")
     list_select_related = ("user",)

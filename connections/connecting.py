@@ -11,22 +11,23 @@ from django.db import IntegrityError
 from django.db.transaction import atomic
 from django.utils.timezone import now
 
+from accounts.twins import hand_over
 from accounts.types import AccountData
 from connections import oauth
 from connections.auth import ApiKey, OAuth2
 from connections.errors import NeedsReauthentication, SyncError
 from connections.gathering import gather, home_of, lock
-from connections.models import Connection
+from connections.models import Connection, SyncStep
 from connections.provider import provider
 from connections.reach import app_of, check_usable, client_of, credentials_of, oauth_of, opened
-from connections.saving import net_worth_events
-from connections.types import Capability, ConnectionStatus, SyncStatus
+from connections.telling import net_worth_events
+from connections.types import Capability, ConnectionStatus, StepStatus, SyncStatus
 from dashtam.events import NewEvent, record
 from dashtam.http import Limits
 from dashtam.vault import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from connections.auth import Credentials, Environment
     from connections.provider import Provider
@@ -48,6 +49,9 @@ SIGNED_IN = (
     "next_sync_at",
     "refresh_started_at",
     "failure_count",
+    "notified_at",
+    "notice_retry_at",
+    "warned_at",
     "updated_at",
 )
 
@@ -217,6 +221,7 @@ def _activate(connection: Connection, *, is_new: bool) -> None:
     connection.connected_at = connection.next_sync_at = now()
     connection.refresh_started_at = None
     connection.failure_count = 0
+    connection.notified_at = connection.notice_retry_at = connection.warned_at = None
     # Never an INSERT in the place of a row that somebody deleted.
     if is_new:
         connection.save(force_insert=True)
@@ -225,10 +230,20 @@ def _activate(connection: Connection, *, is_new: bool) -> None:
     record(connection.user_id, NewEvent("provider.connected", names_of(connection)))
 
 
+def directly(errand: Callable[[], Credentials]) -> Credentials:
+    """Do it here and now."""
+    return errand()
+
+
 @contextmanager
-def open_provider(connection: Connection) -> Iterator[Provider]:
+def open_provider(
+    connection: Connection,
+    through: Callable[[Callable[[], Credentials]], Credentials] = directly,
+) -> Iterator[Provider]:
     """The connection's provider, signed in with tokens that last, renewed when they are refused.
 
+    Renewing writes to the database: `through` has it done where that may be, when the provider is
+    called from other threads than this one.
     NeedsReauthentication when the person must sign in again: the connection says so already.
     """
     source = provider(connection.provider_slug)
@@ -239,7 +254,9 @@ def open_provider(connection: Connection) -> Iterator[Provider]:
         source,
         credentials,
         environment=connection.environment,
-        renew=(lambda used: refresh(connection, refused=used)) if is_oauth else None,
+        renew=(lambda used: through(lambda: refresh(connection, refused=used)))
+        if is_oauth
+        else None,
     ) as reached:
         yield reached
 
@@ -285,8 +302,7 @@ def _refresh_locked(
             connection.refresh_started_at = None
             connection.save(update_fields=["refresh_started_at", "updated_at"])
         return kept
-    ends_at = connection.credentials_expires_at
-    if ends_at and ends_at <= now():
+    if connection.is_consent_over:
         return _refused(connection, "consent_ended")
     try:
         fresh = _ask_for_tokens(connection, kept)
@@ -328,9 +344,11 @@ def disconnect(connection: Connection, *, keep_data: bool) -> None:
     with atomic():
         locked = Connection.objects.select_for_update().get(pk=connection.pk)
         told = NewEvent("provider.disconnected", names_of(locked))
+        locked.accounts.update(is_active=False, updated_at=now())
+        # What else the person has of its accounts leads from now on, also when these are deleted.
+        hand_over(connection.user)
         if keep_data:
             _retire(locked)
-            locked.accounts.update(is_active=False, updated_at=now())
         else:
             locked.delete()
         record(connection.user_id, told, *net_worth_events(connection.user))
@@ -350,6 +368,8 @@ def _retire(connection: Connection) -> None:
     connection.next_sync_at = None
     connection.save()
     # A worker in the middle of one is fenced out at its next chunk.
+    steps = SyncStep.objects.unfinished().filter(sync__in=connection.syncs.unfinished())
+    steps.update(status=StepStatus.FAILED, error_code="connection_not_active", updated_at=now())
     connection.syncs.unfinished().update(
         status=SyncStatus.FAILED,
         error_code="connection_not_active",

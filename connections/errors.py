@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
+    from uuid import UUID
 
 
 class SyncError(Exception):
@@ -23,10 +24,19 @@ class Fenced(Exception):
 
 
 class SyncInProgress(SyncError):
-    """The connection is busy with another sync; ask again when it has finished."""
+    """The connection is busy with another sync (`sync_id`); ask again when it has finished."""
 
-    def __init__(self) -> None:
-        super().__init__("sync_in_progress")
+    def __init__(self, sync_id: UUID | None = None) -> None:
+        super().__init__("sync_in_progress", **({"sync_id": str(sync_id)} if sync_id else {}))
+        self.sync_id = sync_id
+
+
+class RecentlySynced(SyncError):
+    """What was asked for was read moments ago: a skip, not a failure; `seconds` to wait."""
+
+    def __init__(self, *, seconds: int) -> None:
+        super().__init__("recently_synced", seconds=str(seconds))
+        self.seconds = seconds
 
 
 class Retryable(SyncError):

@@ -1,19 +1,24 @@
-"""Connecting with keys, and a connection's own name."""
+"""Connecting with keys, a connection's own name, and which part of it to read."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
+from django.utils.timezone import localdate
 from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import Account
 from connections.models import Connection
+from connections.types import StepKind
 from dashtam.text import clean_text
 from dashtam.vault import Secret
 
 if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
     from connections.auth import ApiKey, KeyField
 
 MAX_KEY_LENGTH = 2_000
@@ -72,6 +77,66 @@ def _key_field(field: KeyField) -> forms.CharField:
         max_length=MAX_KEY_LENGTH,
         widget=widget,
     )
+
+
+def _day(label: StrPromise) -> forms.DateField:
+    widget = forms.DateInput({"type": "date"}, format="%Y-%m-%d")
+    return forms.DateField(label=label, required=False, widget=widget)
+
+
+def _account(label: StrPromise, *, empty: StrPromise | None) -> forms.ModelChoiceField[Account]:
+    return forms.ModelChoiceField(
+        label=label, queryset=Account.objects.none(), required=empty is None, empty_label=empty
+    )
+
+
+class _PartForm(forms.Form):
+    """What a person asks to read of one connection; `force` also when it was read moments ago."""
+
+    force = forms.BooleanField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, connection: Connection, **options: Any) -> None:
+        """Offer the connection's own accounts."""
+        super().__init__(*args, **options)
+        own = connection.accounts.filter(is_active=True).order_by("name", "id")
+        if "account" in self.fields:
+            self.fields["account"].queryset = own  # type: ignore[attr-defined]
+
+    kind: ClassVar[StepKind]
+
+
+class AccountsForm(_PartForm):
+    """Accounts and balances, as they are."""
+
+    kind = prefix = StepKind.ACCOUNTS
+
+
+class TransactionsForm(_PartForm):
+    """Which transactions to read: of one account or all, of which days."""
+
+    kind = prefix = StepKind.TRANSACTIONS
+    account = _account(_("Account"), empty=_("All accounts"))
+    start_date = _day(_("From"))
+    end_date = _day(_("To"))
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse days in the wrong order, and those that are still to come."""
+        first, last = self.cleaned_data.get("start_date"), self.cleaned_data.get("end_date")
+        if first and first > localdate():
+            self.add_error("start_date", _("This day is still to come."))
+        elif first and last and last < first:
+            self.add_error("end_date", _("This ends before it begins."))
+        return self.cleaned_data
+
+
+class HoldingsForm(_PartForm):
+    """Of which account to read the holdings."""
+
+    kind = prefix = StepKind.HOLDINGS
+    account = _account(_("Account"), empty=None)
+
+
+PART_FORMS: tuple[type[_PartForm], ...] = (AccountsForm, TransactionsForm, HoldingsForm)
 
 
 class NameForm(forms.ModelForm[Connection]):

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Now
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from connections.errors import Fenced
 from connections.states import OAuthState as OAuthState
 from connections.types import (
+    TRANSITIONS,
     UNFINISHED,
     ConnectionStatus,
     CredentialType,
+    Scope,
     StepKind,
     StepStatus,
     SyncStatus,
@@ -37,20 +40,6 @@ LEASE = timedelta(minutes=2)
 MAX_ATTEMPTS = 5
 # This long before a consent ends the person is told.
 CONSENT_WARNING = timedelta(days=2)
-
-# expired, revoked and failed connections come back by reconnecting in place.
-TRANSITIONS = {
-    ConnectionStatus.PENDING: {ConnectionStatus.ACTIVE, ConnectionStatus.FAILED},
-    ConnectionStatus.ACTIVE: {
-        ConnectionStatus.EXPIRED,
-        ConnectionStatus.REVOKED,
-        ConnectionStatus.FAILED,
-    },
-    ConnectionStatus.EXPIRED: {ConnectionStatus.ACTIVE},
-    ConnectionStatus.REVOKED: {ConnectionStatus.ACTIVE},
-    ConnectionStatus.FAILED: {ConnectionStatus.ACTIVE},
-    ConnectionStatus.DISCONNECTED: set(),
-}
 
 
 class ForbiddenTransition(Exception):
@@ -122,6 +111,12 @@ class Connection(Owned):
     is_sandbox = models.BooleanField(_("sandbox"), default=False)
     cursor = models.TextField(blank=True)
     failure_count = models.PositiveIntegerField(default=0)
+    # When the person was written to because only they can repair it, and warned that the consent
+    # ends: once each, until they sign in again.
+    notified_at = models.DateTimeField(null=True, blank=True)
+    # While a notice is under way, and after one that was not delivered: not again before.
+    notice_retry_at = models.DateTimeField(null=True, blank=True)
+    warned_at = models.DateTimeField(null=True, blank=True)
     connected_at = models.DateTimeField(null=True, blank=True)
     last_sync_at = models.DateTimeField(null=True, blank=True)
     next_sync_at = models.DateTimeField(null=True, blank=True)
@@ -142,7 +137,16 @@ class Connection(Owned):
                 name="connection_due",
                 condition=Q(next_sync_at__isnull=False),
             ),
+            models.Index(
+                fields=["status", "notified_at", "notice_retry_at"], name="connection_to_tell"
+            ),
+            models.Index(
+                fields=["credentials_expires_at", "warned_at"],
+                name="consent_ending",
+                condition=Q(status="active"),
+            ),
         ]
+        permissions = [("operate_connection", _("Can sync and disconnect connections"))]
 
     def __str__(self) -> str:
         return self.title
@@ -162,6 +166,12 @@ class Connection(Owned):
         """Whether the consent ends so soon that the person should sign in again."""
         ends_at = self.credentials_expires_at
         return ends_at is not None and ends_at <= now() + CONSENT_WARNING
+
+    @property
+    def is_consent_over(self) -> bool:
+        """Whether the consent has ended: what is kept opens no door any more."""
+        ends_at = self.credentials_expires_at
+        return ends_at is not None and ends_at <= now()
 
     def become(self, status: ConnectionStatus, reason: str = "") -> None:
         """Change the status in memory; ForbiddenTransition when the change has no meaning."""
@@ -192,7 +202,10 @@ class Connection(Owned):
 
 
 class SyncQuerySet(OwnedQuerySet["Sync"]):
-    """Claims of syncs, by conditional UPDATEs: two workers never both win."""
+    """Claims of syncs, by conditional UPDATEs: two workers never both win.
+
+    Leases go by the database's clock: the workers' own may differ.
+    """
 
     def unfinished(self) -> SyncQuerySet:
         """Those still queued or running."""
@@ -201,13 +214,13 @@ class SyncQuerySet(OwnedQuerySet["Sync"]):
     def claim(self, sync_id: UUID | str, owner: str) -> Sync | None:
         """Take a queued sync, or one whose worker's lease ran out; None when it is not free."""
         is_free = Q(status=SyncStatus.QUEUED) | Q(
-            status=SyncStatus.RUNNING, lease_expires_at__lt=now()
+            status=SyncStatus.RUNNING, lease_expires_at__lt=Now()
         )
         claimed = self.filter(is_free, pk=sync_id).update(
             status=SyncStatus.RUNNING,
-            started_at=now(),
+            started_at=Coalesce("started_at", Now()),
             lease_owner=owner,
-            lease_expires_at=now() + LEASE,
+            lease_expires_at=Now() + LEASE,
             fence=F("fence") + 1,
             attempt=F("attempt") + 1,
         )
@@ -216,7 +229,7 @@ class SyncQuerySet(OwnedQuerySet["Sync"]):
     def stalled(self) -> SyncQuerySet:
         """Those whose worker died: the lease ran out, or the queue never delivered them."""
         return self.filter(
-            Q(status=SyncStatus.RUNNING, lease_expires_at__lt=now())
+            Q(status=SyncStatus.RUNNING, lease_expires_at__lt=Now())
             | Q(status=SyncStatus.QUEUED, updated_at__lt=now() - LEASE)
         )
 
@@ -262,17 +275,43 @@ class Sync(Owned):
     def __str__(self) -> str:
         return f"{self.trigger} {self.requested_at:%Y-%m-%d %H:%M}"
 
-    def hold(self) -> None:
+    @property
+    def asked(self) -> Scope:
+        """What it was asked to read."""
+        return Scope.from_json(self.scope)
+
+    def hold(self, **point: object) -> None:
         """Lengthen the lease inside the caller's transaction; Fenced when another worker took over.
 
         Every chunk calls it first: the row lock it takes orders this worker's writes against a
-        successor's claim.
+        successor's claim. `point` is where the sync stands when the transaction is committed: it
+        is added to the resume point.
         """
-        held = Sync.objects.filter(pk=self.pk, fence=self.fence, status=SyncStatus.RUNNING).update(
-            lease_expires_at=now() + LEASE, updated_at=now()
-        )
-        if not held:
+        held: dict[str, object] = {"lease_expires_at": Now() + LEASE, "updated_at": now()}
+        if point:
+            self.resume_point = {**self.resume_point, **point}
+            held["resume_point"] = self.resume_point
+        mine = Sync.objects.filter(pk=self.pk, fence=self.fence, status=SyncStatus.RUNNING)
+        held_rows = mine.update(**held)
+        if not held_rows:
             raise Fenced(str(self.pk))
+
+    def put_back(self) -> None:
+        """Hand a sync that is not at its end back to the queue, inside the caller's transaction."""
+        self.hold()
+        self.status = SyncStatus.QUEUED
+        # It came on: what crashed before is no reason to give up.
+        self.attempt = 0
+        self.lease_expires_at = None
+        self.save(update_fields=["status", "attempt", "lease_expires_at", "updated_at"])
+
+
+class SyncStepQuerySet(OwnedQuerySet["SyncStep"]):
+    """Reads of steps."""
+
+    def unfinished(self) -> SyncStepQuerySet:
+        """Those still waiting or running."""
+        return self.filter(status__in=[StepStatus.WAITING, StepStatus.RUNNING])
 
 
 class SyncStep(Owned):
@@ -296,8 +335,9 @@ class SyncStep(Owned):
     deactivated = models.PositiveIntegerField(default=0)
     pages = models.PositiveIntegerField(default=0)
     error_code = models.CharField(max_length=64, blank=True)
+    error_params = models.JSONField(default=dict, blank=True)
 
-    objects: ClassVar[OwnedQuerySet[SyncStep]] = OwnedQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[SyncStepQuerySet] = SyncStepQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         constraints = [
@@ -351,7 +391,10 @@ class QuarantinedRecord(Owned):
     objects: ClassVar[OwnedQuerySet[QuarantinedRecord]] = OwnedQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
-        indexes = [models.Index(fields=["user", "-created_at"], name="quarantine_of_user")]
+        indexes = [
+            models.Index(fields=["user", "-created_at"], name="quarantine_of_user"),
+            models.Index(fields=["resolved_at"], name="quarantine_resolved"),
+        ]
 
     def __str__(self) -> str:
         return self.reason

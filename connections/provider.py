@@ -68,7 +68,8 @@ class Provider:
 
     `base_urls` are by environment, the first being the usual one; a provider without any is never
     fetched. `request_headers` are what signs a call in, filled from the credentials' names.
-    `history_depth` None is everything there is. A file provider says by `institution_marks` (an OFX
+    `history_depth` None is everything there is. `calls_per_minute` is what it takes from one
+    installation; None when nobody knows. A file provider says by `institution_marks` (an OFX
     ORG, a FID or an Intuit bank id, upper case) which statements are its own; the one without marks
     takes every other.
     """
@@ -90,6 +91,7 @@ class Provider:
     history_depth: ClassVar[timedelta | None] = None
     request_window: ClassVar[timedelta | None] = None
     minimum_interval: ClassVar[timedelta] = timedelta(minutes=5)
+    calls_per_minute: ClassVar[int | None] = None
 
     def __init__(self, api: Api, *, environment: str = "") -> None:
         """A provider for one connection; `environment` is one of `base_urls`."""
@@ -140,6 +142,13 @@ class Provider:
         account by its id any more.
         """
         return iter(())
+
+    def history(self, end: date) -> Iterator[tuple[date | None, date]]:
+        """The days up to `end` in parts, newest first, the last of which begins where all begins.
+
+        Each is read and kept before the next is asked for: a long history survives an interruption.
+        """
+        yield None, end
 
     def holdings(self, account: AccountData) -> Iterator[HoldingData | Rejected]:
         """Every position the account holds now."""

@@ -6,9 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.db.transaction import atomic
 
 from accounts.types import Counts
 from connections.models import QuarantinedRecord, SyncStep
+from connections.types import StepKind, StepStatus
 from dashtam.text import clean_text, mask_number
 from dashtam.vault import vault
 from transactions.services import CHUNK
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from accounts.types import Rejected
+    from connections.models import Sync
 
 REDACTED_LENGTH = 2000
 # Shorter runs of digits are dates (with a time), amounts and the bank's own row ids.
@@ -52,3 +55,18 @@ def redact(payload: str) -> str:
     """A row as it may be shown: account and card numbers cut to their last four digits."""
     text = clean_text(payload, REDACTED_LENGTH)
     return LONG_NUMBER.sub(lambda found: mask_number(found[0]), text)
+
+
+def quarantine_without_account(
+    sync: Sync, rejected: Sequence[Rejected], kind: StepKind = StepKind.TRANSACTIONS
+) -> None:
+    """Keep the rows of accounts that could not be saved at all, in a step without an account."""
+    with atomic():
+        sync.hold()
+        step, _created = SyncStep.objects.get_or_create(
+            sync=sync, kind=kind, account=None, defaults={"user_id": sync.user_id}
+        )
+        if step.status == StepStatus.RUNNING:
+            quarantine(step, rejected)
+            step.status = StepStatus.SUCCEEDED
+            step.save()

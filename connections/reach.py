@@ -16,7 +16,7 @@ from connections.oauth import App
 from connections.provider import missing_settings
 from connections.sandbox.registration import SANDBOX_CLIENT_ID, SANDBOX_CLIENT_SECRET
 from connections.wire import SignedApi
-from dashtam.http import Brake, Client, Limits, Refused, Wiring
+from dashtam.http import Brake, Client, Limits, Pace, Refused, Wiring
 from dashtam.vault import Secret, VaultError
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # One for the whole process: a provider that asked to wait is left in peace by everybody.
 BRAKE = Brake()
+# Likewise one for the whole process.
+PACE = Pace()
 _LIMITS = Limits()
 
 
@@ -99,7 +101,7 @@ def client_of(
     base_url = base_url_of(source, environment)
     wiring = Wiring(
         allow_hosts=frozenset({urlsplit(base_url).netloc} if settings.SANDBOX else ()),
-        before_call=None if in_transaction else _refuse_in_transaction,
+        before_call=_before_call(source, in_transaction=in_transaction),
     )
     try:
         return Client(base_url, provider=source.slug, brake=BRAKE, limits=limits, wiring=wiring)
@@ -131,6 +133,23 @@ def credentials_of(connection: Connection) -> dict[str, Secret]:
         return connection.open()
     except VaultError:
         raise SyncError("credentials_decryption_failed") from None
+
+
+def _before_call(source: type[Provider], *, in_transaction: bool) -> Callable[[], None] | None:
+    """What stands before each call: no transaction is open, and the provider has had its pause."""
+    if in_transaction:
+        return None
+    # The workers share what one installation may ask; the bank in the box takes any pace.
+    whole = None if settings.SANDBOX else source.calls_per_minute
+    if whole is None:
+        return _refuse_in_transaction
+    share = whole / settings.Q_CLUSTER["workers"]
+
+    def wait_outside_transactions() -> None:
+        _refuse_in_transaction()
+        PACE.wait(source.slug, share)
+
+    return wait_outside_transactions
 
 
 def _refuse_in_transaction() -> None:

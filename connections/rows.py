@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
+from functools import lru_cache
+from time import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from accounts.types import Rejected
@@ -31,6 +33,8 @@ _LONG_NUMBER = re.compile(r"[+-]?[0-9]{1,40}\.[0-9]{1,300}", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ACCOUNT_NUMBER = re.compile(r"account_?number", re.IGNORECASE)
 _SHOWN_DIGITS = 4
+_FIRST_DAY = date(1970, 1, 1)
+_DAY_SECONDS = 86_400
 
 
 class Unreadable(ValueError):
@@ -47,12 +51,16 @@ class Row:
     A null counts as missing. Numbers are text, int or Decimal, never float.
     """
 
-    def __init__(self, raw: object, path: str = "") -> None:
-        """Read `raw`, found at `path` (dotted) of the row."""
-        if not isinstance(raw, Mapping):
-            raise Unreadable(path or "row")
-        self._raw = raw
-        self._path = path
+    __slots__ = ("_key", "_parent", "_raw")
+
+    def __init__(self, raw: object, key: str = "", parent: Row | None = None) -> None:
+        """Read `raw`, found in the field `key` of `parent`."""
+        # What a parser makes; asking for a Mapping alone costs as much as all the rest.
+        if type(raw) is not dict and not isinstance(raw, Mapping):
+            raise parent.unreadable(key) if parent else Unreadable(key or "row")
+        self._raw: Mapping[str, Any] = raw
+        self._key = key
+        self._parent = parent
 
     def has(self, key: str) -> bool:
         """Whether the field is there and not null."""
@@ -85,11 +93,11 @@ class Row:
 
     def amount(self, key: str) -> Decimal:
         """An amount of money, rounded half-even to four decimals."""
-        return self._read(key, lambda value: money.amount(_fit(value)))
+        return self._read(key, _amount)
 
     def quantity(self, key: str) -> Decimal:
         """A quantity or a price, exact (to 18 decimals when it has more digits than are kept)."""
-        return self._read(key, lambda value: money.quantity(_fit(value)))
+        return self._read(key, _quantity)
 
     def currency(self, key: str) -> str:
         """An ISO-4217 code, in capitals."""
@@ -105,11 +113,11 @@ class Row:
 
     def row(self, key: str) -> Row:
         """The object in this field."""
-        return Row(self._raw.get(key), self._at(key))
+        return Row(self._raw.get(key), key, self)
 
     def rows(self, key: str) -> list[Row]:
         """The list of objects in this field; empty when the field is missing."""
-        return [Row(item, self._at(key)) for item in self.items(key)]
+        return [Row(item, key, self) for item in self.items(key)]
 
     def items(self, key: str) -> list[object]:
         """The list in this field, as it is; empty when the field is missing."""
@@ -123,15 +131,18 @@ class Row:
         return Unreadable(self._at(key))
 
     def _read(self, key: str, read: Callable[[Any], T]) -> T:
-        if not self.has(key):
+        value = self._raw.get(key)
+        if value is None:
             raise self.unreadable(key)
         try:
-            return read(self._raw[key])
+            return read(value)
         except (ValueError, TypeError, AttributeError, ArithmeticError):
             raise self.unreadable(key) from None
 
     def _at(self, key: str) -> str:
-        return f"{self._path}.{key}" if self._path else key
+        # Put together for an error alone: every row has places, hardly one is told.
+        place = self._parent._at(self._key) if self._parent else self._key
+        return f"{place}.{key}" if place else key
 
 
 def read_rows(
@@ -208,8 +219,18 @@ def _without_account_numbers(node: Any) -> Any:
     }
 
 
+def _amount(value: Any) -> Decimal:
+    return money.amount(_fit(value))
+
+
+def _quantity(value: Any) -> Decimal:
+    return money.quantity(_fit(value))
+
+
 def _fit(value: Any) -> Any:
     """A number with more digits than are kept, rounded to 18 decimals; any other as it is."""
+    if isinstance(value, int) or (type(value) is Decimal and _is_short(str(value))):
+        return value
     if isinstance(value, str) and len(value) > _KEPT_DIGITS and _LONG_NUMBER.fullmatch(value):
         value = Decimal(value)
     if not isinstance(value, Decimal) or not value.is_finite():
@@ -221,6 +242,10 @@ def _fit(value: Any) -> Any:
     return value
 
 
+def _is_short(text: str) -> bool:
+    return len(text) <= _KEPT_DIGITS and "E" not in text
+
+
 def _day(value: str) -> date:
     if not _DAY.fullmatch(value):
         raise ValueError
@@ -228,15 +253,30 @@ def _day(value: str) -> date:
 
 
 def _instant(value: str) -> datetime:
+    day, moment = _moment(value)
+    _plausible(day)
+    return moment
+
+
+# Most of a list's rows share their days, and many a trade says the same moment twice.
+@lru_cache(maxsize=4096)
+def _moment(value: str) -> tuple[date, datetime]:
+    """The calendar date as it is written, and the instant as UTC."""
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError
-    _plausible(moment.date())
-    return moment.astimezone(UTC)
+    return moment.date(), moment.astimezone(UTC)
 
 
 def _plausible(day: date) -> date:
-    today = datetime.now(UTC).date()
-    if not today - OLDEST <= day <= today + FURTHEST:
+    oldest, furthest = _bounds(int(time() // _DAY_SECONDS))
+    if not oldest <= day <= furthest:
         raise ValueError
     return day
+
+
+@lru_cache(maxsize=1)
+def _bounds(days: int) -> tuple[date, date]:
+    """The oldest and the furthest day that is believed, so many days after 1970 began."""
+    today = _FIRST_DAY + timedelta(days)
+    return today - OLDEST, today + FURTHEST

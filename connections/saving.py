@@ -11,20 +11,15 @@ from django.db import connection as db_connection
 from django.db.transaction import atomic
 from django.utils.timezone import now
 
+from accounts.coverage import keep_period
 from accounts.models import Account
-from accounts.services import (
-    is_older,
-    recalculate_net_worth,
-    save_accounts,
-    set_balance,
-)
+from accounts.services import is_older, note_absences, save_accounts, set_balance
 from accounts.types import AccountData, Counts, SnapshotSource
-from connections.models import Sync, SyncStep
+from connections.models import Connection, Sync, SyncStep
 from connections.quarantine import quarantine
+from connections.telling import balance_event, completed, holdings_event, names_of, net_worth_events
 from connections.types import StepKind, StepStatus, SyncStatus, SyncTrigger
 from dashtam.events import NewEvent, record
-from dashtam.models import User
-from dashtam.money import canonical
 from holdings.services import deactivate_missing, save_holdings
 from transactions.services import (
     CHUNK,
@@ -36,10 +31,10 @@ from transactions.services import (
 from transactions.types import TransactionStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import date
 
-    from accounts.types import BalanceChange, Rejected
+    from accounts.types import Rejected
     from holdings.types import HoldingData
     from transactions.matching import Incoming
 
@@ -52,7 +47,9 @@ BOOKKEEPING = (
     "balance_as_of",
     "last_synced_at",
     "transactions_synced_at",
+    "transactions_from",
     "transactions_through",
+    "is_history_complete",
     "holdings_synced_at",
     "updated_at",
 )
@@ -71,8 +68,10 @@ class Fetched:
     """Everything one account brought. None means that this kind of rows was not asked for.
 
     `has_all_pending`: the pending rows are all there are from the day `since` on (None: of any
-    day), so the others have left the feed.
+    day), so the others have left the feed. `is_newest`: the rows go up to now, so that the next
+    reading may begin where they end.
     `rejected` are the rows that could not be read, `ignored` counts positions of zero.
+    `covers` are the first and last day that a statement is about, where it is one.
     """
 
     account: AccountData
@@ -80,8 +79,10 @@ class Fetched:
     holdings: Sequence[HoldingData] | None = None
     has_all_pending: bool = False
     since: date | None = None
+    is_newest: bool = True
     rejected: Sequence[Rejected] = ()
     ignored: int = 0
+    covers: tuple[date, date] | None = None
 
 
 @dataclass(slots=True)
@@ -97,16 +98,64 @@ class Progress:
         return self.tell(self.rows)
 
 
+class Steps:
+    """The steps of one sync, each read or made once: nobody else writes them while it is ours."""
+
+    def __init__(self, sync: Sync) -> None:
+        self._sync = sync
+        self._known: dict[tuple[str, UUID | None], SyncStep] = {
+            (step.kind, step.account_id): step for step in sync.steps.all()
+        }
+
+    def of(self, kind: StepKind, account: Account | None) -> SyncStep:
+        """The step of these rows, made inside the caller's transaction when there is none."""
+        place = (kind, account.pk if account else None)
+        if place not in self._known:
+            self._known[place] = SyncStep.objects.create(
+                user_id=self._sync.user_id, sync=self._sync, kind=kind, account=account
+            )
+        return self._known[place]
+
+    def plan(self, planned: Iterable[tuple[StepKind, Account, StepStatus]]) -> None:
+        """Make those that are to come, so that a page shows what is waited for.
+
+        One that failed before a crash is tried again.
+        """
+        new: dict[tuple[str, UUID | None], SyncStep] = {}
+        for kind, account, status in planned:
+            known = self._known.get((kind, account.pk))
+            if known is None:
+                new[kind, account.pk] = SyncStep(
+                    user_id=self._sync.user_id,
+                    sync=self._sync,
+                    kind=kind,
+                    account=account,
+                    status=status,
+                )
+            elif known.status == StepStatus.FAILED:
+                known.status = status
+                known.save()
+        SyncStep.objects.bulk_create(new.values())
+        self._known |= new
+
+    def all(self) -> list[SyncStep]:
+        """Every one of them."""
+        return list(self._known.values())
+
+
 def save_all(sync: Sync, fetched: Sequence[Fetched], progress: Progress) -> None:
     """Save every account with its rows; Fenced when another worker has taken the sync over."""
-    accounts = _save_accounts(sync, [one.account for one in fetched])
+    steps = Steps(sync)
+    accounts = save_told_accounts(sync, steps, [one.account for one in fetched])
     for index, one in enumerate(fetched):
         account = accounts[one.account.provider_account_id]
         rows = len(one.transactions or ()) + len(one.holdings or ())
         if index < sync.resume_point.get("accounts_done", 0):
             progress.rows += rows
             continue
-        _save_account(sync, index, account, one, progress)
+        saving = AccountSaving(sync, steps, account, one, progress.add)
+        progress.rows += sync.resume_point.get("rows_done", 0)
+        saving.save({"accounts_done": index + 1, "rows_done": 0})
 
 
 def finish(
@@ -123,258 +172,220 @@ def finish(
         sync.finished_at = now()
         sync.resume_point = {}
         sync.save(update_fields=["status", "finished_at", "resume_point", "updated_at"])
-        connection = sync.connection
-        connection.last_sync_at = sync.finished_at
-        connection.failure_count = 0
-        connection.save(update_fields=["last_sync_at", "failure_count", "updated_at"])
+        _note_on_connection(sync)
         events = [*also(steps), *completed(sync, steps), *net_worth_events(sync.user)]
         record(sync.user_id, *events)
 
 
-def completed(sync: Sync, steps: Sequence[SyncStep]) -> list[NewEvent]:
-    """What is told of a sync's ended steps, kind by kind."""
-    events = []
-    for kind in StepKind:
-        of_kind = [step for step in steps if step.kind == kind]
-        if not of_kind:
-            continue
-        total = counts_of(of_kind)
-        count = total.fetched - total.quarantined
-        payload = {
-            **_names(sync),
-            "counts": as_payload(total),
-            _COUNT_NAMES[kind]: count,
-        }
-        if kind == StepKind.TRANSACTIONS:
-            payload["accounts_synced"] = len(of_kind)
-        events.append(NewEvent(f"sync.{kind}.completed", payload))
-    return events
+def _note_on_connection(sync: Sync) -> None:
+    """Only what this sync knows: a person may be signing in again at this moment."""
+    noted: dict[str, object] = {"updated_at": sync.finished_at}
+    if sync.asked.is_everything:
+        noted["last_sync_at"] = sync.finished_at
+    if sync.status == SyncStatus.SUCCEEDED:
+        noted["failure_count"] = 0
+    Connection.objects.filter(pk=sync.connection_id).update(**noted)
 
 
-def counts_of(steps: Sequence[SyncStep]) -> Counts:
-    """What became of the rows of several steps together."""
-    total = Counts()
-    for step in steps:
-        total += Counts(**{name: getattr(step, name) for name in Counts.__dataclass_fields__})
-    return total
+def save_told_accounts(
+    sync: Sync, steps: Steps, rows: Sequence[AccountData], *, is_whole_list: bool = False
+) -> dict[str, Account]:
+    """Save the accounts, unless an earlier attempt at this sync has done so.
 
-
-def as_payload(counts: Counts) -> dict[str, int]:
-    """Counts as events and pages carry them."""
-    return {name: getattr(counts, name) for name in Counts.__dataclass_fields__}
-
-
-_COUNT_NAMES = {
-    StepKind.ACCOUNTS: "account_count",
-    StepKind.TRANSACTIONS: "transaction_count",
-    StepKind.HOLDINGS: "holding_count",
-}
-
-
-def _names(sync: Sync) -> dict[str, str]:
-    return {"connection_id": str(sync.connection_id), "sync_id": str(sync.pk)}
-
-
-def _save_accounts(sync: Sync, rows: Sequence[AccountData]) -> dict[str, Account]:
-    """Save the accounts, unless an earlier attempt at this sync has done so."""
+    `is_whole_list`: these are all that the provider tells of; what is not among them is absent.
+    """
     ids = [row.provider_account_id for row in rows]
     if "accounts_done" in sync.resume_point:
-        known = Account.objects.filter(
-            connection_id=sync.connection_id, provider_account_id__in=ids
-        )
-        return {account.provider_account_id: account for account in known}
+        return known_accounts(sync, ids)
     with atomic():
-        sync.hold()
+        sync.hold(accounts_done=0, rows_done=0)
         saved, accounts = save_accounts(sync.user_id, sync.connection_id, rows)
-        step = _step(sync, StepKind.ACCOUNTS, None)
+        # An empty list says nothing about any of them.
+        if is_whole_list and rows:
+            note_absences(sync.connection_id, ids)
+        step = steps.of(StepKind.ACCOUNTS, None)
         step.tally(saved.counts)
         step.status = StepStatus.SUCCEEDED
         step.save()
-        _checkpoint(sync, accounts_done=0, rows_done=0)
-        record(sync.user_id, NewEvent("sync.transactions.started", _names(sync)))
+        if StepKind.TRANSACTIONS in sync.asked.kinds:
+            record(sync.user_id, NewEvent("sync.transactions.started", names_of(sync)))
     return accounts
 
 
-def _save_account(
-    sync: Sync, index: int, account: Account, fetched: Fetched, progress: Progress
+def known_accounts(sync: Sync, ids: Iterable[str]) -> dict[str, Account]:
+    """Those of the connection's stored accounts that have one of these provider ids."""
+    known = Account.objects.filter(connection_id=sync.connection_id, provider_account_id__in=ids)
+    return {account.provider_account_id: account for account in known}
+
+
+class AccountSaving:
+    """Saves what one account brought, in fenced chunks; the last of them ends the account.
+
+    `source` is what its balance is said to come from, None when no balance was asked for. `tell` is
+    called with the rows of each chunk, inside its transaction.
+    """
+
+    def __init__(
+        self,
+        sync: Sync,
+        steps: Steps,
+        account: Account,
+        fetched: Fetched,
+        tell: Callable[[int], list[NewEvent]],
+    ) -> None:
+        self.sync = sync
+        self.steps = steps
+        self.account = account
+        self.fetched = fetched
+        self.tell = tell
+        self.source: SnapshotSource | None = SOURCES[SyncTrigger(sync.trigger)]
+        # Whether more of the account's rows come after these: its history, in parts.
+        self.goes_on = False
+        self.is_older = is_older(account, fetched.account)
+        incoming = fetched.transactions or ()
+        # A pending row of an older statement has long settled or gone: it would only mislead.
+        self.rows = [row for row in incoming if not (self.is_older and _is_pending(row))]
+
+    def save(self, end_point: Mapping[str, object]) -> None:
+        """Save all of it; `end_point` is where the sync stands when the last chunk is in."""
+        # Only a file is the same on every reading: what a provider tells anew is saved anew.
+        is_file = self.sync.trigger == SyncTrigger.FILE_IMPORT
+        done = self.sync.resume_point.get("rows_done", 0) if is_file else 0
+        left = list(chunks(self.rows, done)) or [()]
+        settled = self._settlements()
+        # Another account may have been cut off in the middle: its plan is not ours to drop.
+        others = {key: plan for key, plan in self._plans().items() if key != self._key}
+        for chunk in left[:-1]:
+            done += len(chunk)
+            with atomic():
+                self.sync.hold(rows_done=done, settled={**others, self._key: settled})
+                self._save_rows(chunk, settled)
+                record(self.sync.user_id, *self.tell(len(chunk)))
+            pause()
+        with atomic():
+            self.sync.hold(**end_point, settled=others)
+            self._save_rows(left[-1], settled)
+            events = self._end()
+            rest = len(self.fetched.transactions or ()) - len(self.rows)
+            told = self.tell(len(left[-1]) + rest + len(self.fetched.holdings or ()))
+            record(self.sync.user_id, *told, *events)
+        pause()
+
+    @property
+    def _key(self) -> str:
+        return self.account.provider_account_id
+
+    def _plans(self) -> dict[str, dict[str, str]]:
+        plans: dict[str, dict[str, str]] = self.sync.resume_point.get("settled", {})
+        return plans
+
+    def _settlements(self) -> dict[str, str]:
+        """Which newcomers are pending rows: planned before the first chunk, and kept with it.
+
+        After it, what is new can no longer be told from the rest.
+        """
+        kept = self._plans().get(self._key)
+        if kept is not None:
+            return kept
+        # Days in the middle say nothing about what is still pending after them.
+        is_up_to_date = self.fetched.is_newest or self.fetched.has_all_pending
+        if self.is_older or not is_up_to_date:
+            return {}
+        plan = plan_settlements(self.account, self.rows, since=self.fetched.since)
+        return {key: str(pk) for key, pk in plan.items()}
+
+    def _save_rows(self, chunk: Sequence[Incoming], settled: Mapping[str, str]) -> None:
+        if chunk:
+            save_rows(self.sync, self.steps, self.account, chunk, settled)
+
+    def _end(self) -> list[NewEvent]:
+        """The end of an account: what vanished, holdings, balance, snapshot, bookkeeping."""
+        events: list[NewEvent] = []
+        account, fetched, moment = self.account, self.fetched, now()
+        if fetched.transactions is not None:
+            self._end_transactions()
+            if fetched.is_newest:
+                account.transactions_synced_at = moment
+                dates = [row.data.transaction_date for row in self.rows]
+                account.transactions_through = max(
+                    filter(None, [account.transactions_through, *dates]), default=None
+                )
+        if fetched.holdings is not None:
+            events += self._end_holdings()
+            account.holdings_synced_at = moment
+        if fetched.covers:
+            keep_period(account, fetched.covers, sync_id=self.sync.pk)
+        if self.source:
+            change = set_balance(account, fetched.account, source=self.source, sync_id=self.sync.pk)
+            account.last_synced_at = moment
+            events += [balance_event(change)] if change else []
+        # Not what the person may have changed meanwhile.
+        account.save(update_fields=BOOKKEEPING)
+        return events
+
+    def _end_transactions(self) -> None:
+        fetched = self.fetched
+        step = self.steps.of(StepKind.TRANSACTIONS, self.account)
+        skipped = len(fetched.transactions or ()) - len(self.rows)
+        step.tally(Counts(fetched=skipped, ignored=skipped))
+        unread = [row for row in fetched.rejected if not row.is_holding]
+        quarantine(step, unread)
+        # A pending row that seems to have left may be the one that could not be read.
+        if fetched.has_all_pending and not self.is_older and not unread:
+            step.cancelled += cancel_vanished(
+                self.account, self.rows, sync_id=self.sync.pk, since=fetched.since
+            )
+        _succeed(step, goes_on=self.goes_on)
+
+    def _end_holdings(self) -> list[NewEvent]:
+        fetched, holdings = self.fetched, self.fetched.holdings or ()
+        step = self.steps.of(StepKind.HOLDINGS, self.account)
+        unread = [row for row in fetched.rejected if row.is_holding]
+        quarantine(step, unread)
+        left_out = fetched.ignored + (len(holdings) if self.is_older else 0)
+        step.tally(Counts(fetched=left_out, ignored=left_out))
+        if not self.is_older:
+            for offset in range(0, len(holdings), CHUNK):
+                step.tally(save_holdings(self.account, holdings[offset : offset + CHUNK]).counts)
+            # A position that seems to have left may be the one that could not be read.
+            if not unread:
+                held = [row.provider_holding_id for row in holdings if row.quantity]
+                step.deactivated += deactivate_missing(self.account, held)
+        _succeed(step)
+        if not step.created + step.updated + step.deactivated:
+            return []
+        return [holdings_event(self.account, step)]
+
+
+def save_rows(
+    sync: Sync,
+    steps: Steps,
+    account: Account,
+    chunk: Sequence[Incoming],
+    settled: Mapping[str, str],
 ) -> None:
-    older = is_older(account, fetched.account)
-    incoming = fetched.transactions or ()
-    # A pending row of an older statement has long settled or gone: it would only mislead.
-    rows = [row for row in incoming if not (older and _is_pending(row))]
-    done = sync.resume_point.get("rows_done", 0)
-    if not done:
-        # Kept with the first chunk: after it, what is new can no longer be told from the rest.
-        sync.resume_point["settled"] = {} if older else _plan(account, rows, fetched.since)
-    settled = {key: UUID(pk) for key, pk in sync.resume_point.get("settled", {}).items()}
-    progress.rows += done
-    for chunk in chunks(rows, done):
-        _save_chunk(sync, account, chunk, settled, progress)
-        if db_connection.vendor == "sqlite":
-            time.sleep(PAUSE_SECONDS)
-    with atomic():
-        sync.hold()
-        events = _finish_account(sync, account, fetched, rows=rows, older=older)
-        _checkpoint(sync, accounts_done=index + 1, rows_done=0, settled={})
-        told = progress.add(len(incoming) - len(rows) + len(fetched.holdings or ()))
-        record(sync.user_id, *told, *events)
+    """Save one chunk of an account's rows inside the caller's transaction, and count them."""
+    is_file = sync.trigger == SyncTrigger.FILE_IMPORT
+    plan = {key: UUID(pk) for key, pk in settled.items()}
+    saved = save_transactions(account, chunk, sync_id=sync.pk, settled=plan, is_file=is_file)
+    step = steps.of(StepKind.TRANSACTIONS, account)
+    step.tally(saved.counts)
+    step.pages += 1
+    step.save()
 
 
-def _plan(account: Account, rows: Sequence[Incoming], since: date | None) -> dict[str, str]:
-    plan = plan_settlements(account, rows, since=since)
-    return {key: str(pk) for key, pk in plan.items()}
+def pause() -> None:
+    """Let a waiting web request through: SQLite has one writer at a time."""
+    if db_connection.vendor == "sqlite":
+        time.sleep(PAUSE_SECONDS)
+
+
+def _succeed(step: SyncStep, *, goes_on: bool = False) -> None:
+    step.status = StepStatus.RUNNING if goes_on else StepStatus.SUCCEEDED
+    # An earlier attempt may have failed.
+    step.error_code, step.error_params = "", {}
+    step.save()
 
 
 def _is_pending(row: Incoming) -> bool:
     return row.data.status == TransactionStatus.PENDING
-
-
-def _save_chunk(
-    sync: Sync,
-    account: Account,
-    chunk: Sequence[Incoming],
-    settled: dict[str, UUID],
-    progress: Progress,
-) -> None:
-    is_file = sync.trigger == SyncTrigger.FILE_IMPORT
-    with atomic():
-        sync.hold()
-        saved = save_transactions(account, chunk, sync_id=sync.pk, settled=settled, is_file=is_file)
-        step = _step(sync, StepKind.TRANSACTIONS, account)
-        step.tally(saved.counts)
-        step.pages += 1
-        step.save()
-        _checkpoint(sync, rows_done=sync.resume_point.get("rows_done", 0) + len(chunk))
-        events = progress.add(len(chunk))
-        if events:
-            record(sync.user_id, *events)
-
-
-def _finish_account(
-    sync: Sync, account: Account, fetched: Fetched, *, rows: Sequence[Incoming], older: bool
-) -> list[NewEvent]:
-    """The last chunk of an account: what vanished, holdings, balance, snapshot, bookkeeping."""
-    events: list[NewEvent] = []
-    moment = now()
-    if fetched.transactions is not None:
-        _finish_transactions(sync, account, fetched, rows=rows, older=older)
-        account.transactions_synced_at = moment
-        dates = [row.data.transaction_date for row in rows]
-        account.transactions_through = max(
-            filter(None, [account.transactions_through, *dates]), default=None
-        )
-    if fetched.holdings is not None:
-        events += _finish_holdings(sync, account, fetched, older=older)
-        account.holdings_synced_at = moment
-    change = set_balance(
-        account, fetched.account, source=SOURCES[SyncTrigger(sync.trigger)], sync_id=sync.pk
-    )
-    account.last_synced_at = moment
-    # Not what the person may have changed meanwhile.
-    account.save(update_fields=BOOKKEEPING)
-    return [*events, *([_balance_event(change)] if change else [])]
-
-
-def _finish_transactions(
-    sync: Sync, account: Account, fetched: Fetched, *, rows: Sequence[Incoming], older: bool
-) -> None:
-    step = _step(sync, StepKind.TRANSACTIONS, account)
-    skipped = len(fetched.transactions or ()) - len(rows)
-    step.tally(Counts(fetched=skipped, ignored=skipped))
-    unread = [row for row in fetched.rejected if not row.is_holding]
-    quarantine(step, unread)
-    # A pending row that seems to have left may be the one that could not be read.
-    if fetched.has_all_pending and not older and not unread:
-        step.cancelled += cancel_vanished(account, rows, sync_id=sync.pk, since=fetched.since)
-    step.status = StepStatus.SUCCEEDED
-    step.save()
-
-
-def _finish_holdings(
-    sync: Sync, account: Account, fetched: Fetched, *, older: bool
-) -> list[NewEvent]:
-    holdings = fetched.holdings or ()
-    step = _step(sync, StepKind.HOLDINGS, account)
-    unread = [row for row in fetched.rejected if row.is_holding]
-    quarantine(step, unread)
-    left_out = fetched.ignored + (len(holdings) if older else 0)
-    step.tally(Counts(fetched=left_out, ignored=left_out))
-    if not older:
-        for offset in range(0, len(holdings), CHUNK):
-            step.tally(save_holdings(account, holdings[offset : offset + CHUNK]).counts)
-        # A position that seems to have left may be the one that could not be read.
-        if not unread:
-            held = [row.provider_holding_id for row in holdings if row.quantity]
-            step.deactivated += deactivate_missing(account, held)
-    step.status = StepStatus.SUCCEEDED
-    step.save()
-    if not step.created + step.updated + step.deactivated:
-        return []
-    return [
-        NewEvent(
-            "portfolio.holdings.updated",
-            {
-                "account_id": str(account.pk),
-                "holdings_count": account.holdings.filter(is_active=True).count(),
-                "created_count": step.created,
-                "updated_count": step.updated,
-                "deactivated_count": step.deactivated,
-            },
-        )
-    ]
-
-
-def _step(sync: Sync, kind: StepKind, account: Account | None) -> SyncStep:
-    step, _created = SyncStep.objects.get_or_create(
-        sync=sync, kind=kind, account=account, defaults={"user_id": sync.user_id}
-    )
-    return step
-
-
-def quarantine_without_account(sync: Sync, rejected: Sequence[Rejected]) -> None:
-    """Keep the rows of accounts that could not be saved at all, in a step without an account."""
-    with atomic():
-        sync.hold()
-        step = _step(sync, StepKind.TRANSACTIONS, None)
-        if step.status == StepStatus.RUNNING:
-            quarantine(step, rejected)
-            step.status = StepStatus.SUCCEEDED
-            step.save()
-
-
-def _checkpoint(sync: Sync, **point: object) -> None:
-    sync.resume_point = {**sync.resume_point, **point}
-    sync.save(update_fields=["resume_point"])
-
-
-def _balance_event(change: BalanceChange) -> NewEvent:
-    previous = change.previous or 0
-    return NewEvent(
-        "portfolio.balance.updated",
-        {
-            "account_id": str(change.account_id),
-            "previous_balance": canonical(change.new * 0 + previous),
-            "new_balance": canonical(change.new),
-            "delta": canonical(change.new - previous),
-            "currency": change.currency,
-        },
-    )
-
-
-def net_worth_events(user: User) -> list[NewEvent]:
-    """Recalculate a person's net worth inside the caller's transaction; what is told of it."""
-    change = recalculate_net_worth(user)
-    if change is None:
-        return []
-    return [
-        NewEvent(
-            "portfolio.networth.updated",
-            {
-                "previous_net_worth": canonical(change.previous),
-                "new_net_worth": canonical(change.new),
-                "delta": canonical(change.new - change.previous),
-                "currency": change.currency,
-                "account_count": change.account_count,
-            },
-        )
-    ]

@@ -7,13 +7,16 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
+from django.db.transaction import atomic
 from django.utils.timezone import now
 
-from connections.errors import SyncError
-from connections.models import Connection
-from connections.services import sync_now
-from connections.types import ConnectionStatus, SyncTrigger
+from connections.models import Connection, Sync
+from connections.provider import fetched_providers, provider
+from connections.reach import disabled_slugs
+from connections.types import ConnectionStatus, SyncStatus, SyncTrigger
+from dashtam.bulk import bulk_insert
+from dashtam.queueing import put_all
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -25,8 +28,9 @@ EVERY = timedelta(hours=6)
 FIRST_WAIT = timedelta(minutes=5)
 # Connections made together do not all ask at the same second for ever.
 JITTER = 0.1
-# How many are queued at a time; the rest follow a minute later.
+# How many are queued in one transaction, and how many may wait on the queue.
 AT_ONCE = 500
+WAITING_AT_MOST = 2000
 
 
 def plan_after_success(connection_id: UUID) -> None:
@@ -45,26 +49,59 @@ def plan_after_failure(connection_id: UUID, *, not_before: datetime | None = Non
 
 
 def queue_due() -> int:
-    """Queue every connection whose time has come; how many."""
-    due = Connection.objects.filter(
-        status=ConnectionStatus.ACTIVE, is_sandbox=settings.SANDBOX, next_sync_at__lte=now()
-    ).order_by("next_sync_at")
-    return sum(_queue(connection) for connection in due[:AT_ONCE])
+    """Queue every connection whose time has come, the longest due first; how many.
+
+    As many as the workers will get to: what is due beyond that waits where it costs nothing.
+    """
+    room = WAITING_AT_MOST - Sync.objects.filter(status=SyncStatus.QUEUED).count()
+    queued = 0
+    while room > 0:
+        taken = _queue_some(min(room, AT_ONCE))
+        if not taken:
+            break
+        queued += taken
+        room -= taken
+    return queued
 
 
-def _queue(connection: Connection) -> bool:
-    # Taken by moving its time on: of two schedulers one finds it moved already.
-    taken = Connection.objects.filter(
-        pk=connection.pk, next_sync_at=connection.next_sync_at
-    ).update(next_sync_at=now() + EVERY)
-    if not taken:
-        return False
-    try:
-        sync_now(connection, SyncTrigger.SCHEDULED)
-    except SyncError:
-        # Switched off, or ended meanwhile: it is looked at again at its next time.
-        return False
-    return True
+def _queue_some(count: int) -> int:
+    """Queue up to so many in one transaction, in as many statements for one as for all."""
+    with atomic():
+        due = list(_due().select_for_update(of=("self",), skip_locked=True)[:count])
+        if not due:
+            return 0
+        # Moved on at once: of two schedulers each finds others.
+        Connection.objects.filter(pk__in=[one.pk for one in due]).update(next_sync_at=now() + EVERY)
+        syncs = [
+            Sync(user_id=one.user_id, connection=one, trigger=SyncTrigger.SCHEDULED) for one in due
+        ]
+        bulk_insert(syncs, ignore_conflicts=True)
+        # Not those whose person was quicker at this very moment.
+        made = set(
+            Sync.objects.filter(pk__in=[sync.pk for sync in syncs]).values_list("pk", flat=True)
+        )
+        put_all(
+            (provider(sync.connection.provider_slug).auth.task, str(sync.pk))
+            for sync in syncs
+            if sync.pk in made
+        )
+    return len(due)
+
+
+def _due() -> ConnectionQuerySet:
+    busy = Sync.objects.unfinished().filter(connection=OuterRef("pk"))
+    known = {one.slug for one in fetched_providers()} - disabled_slugs()
+    return (
+        Connection.objects.filter(
+            ~Exists(busy),
+            status=ConnectionStatus.ACTIVE,
+            is_sandbox=settings.SANDBOX,
+            provider_slug__in=known,
+            next_sync_at__lte=now(),
+        )
+        .only("user_id", "provider_slug", "next_sync_at")
+        .order_by("next_sync_at")
+    )
 
 
 def _active(connection_id: UUID) -> ConnectionQuerySet:

@@ -5,22 +5,44 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from math import ceil
 from typing import TYPE_CHECKING
 
 from django.db import IntegrityError
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.db.transaction import atomic, on_commit
 from django.utils.timezone import now
 from django_q.tasks import async_task
 
 from accounts.models import Account
-from connections.errors import SyncError, SyncInProgress
-from connections.models import MAX_ATTEMPTS, Connection, ProviderSetting, Sync
+from accounts.types import Counts
+from connections.errors import RecentlySynced, SyncError, SyncInProgress
+from connections.models import (
+    MAX_ATTEMPTS,
+    Connection,
+    ProviderSetting,
+    QuarantinedRecord,
+    Sync,
+    SyncStep,
+)
 from connections.provider import provider, providers
-from connections.types import ConnectionStatus, CredentialType, StepKind, SyncStatus, SyncTrigger
+from connections.telling import completed, counts_of, names_of
+from connections.types import (
+    UNFINISHED,
+    ConnectionStatus,
+    CredentialType,
+    Scope,
+    StepKind,
+    StepStatus,
+    SyncStatus,
+    SyncTrigger,
+)
 from dashtam.events import NewEvent, record
+from dashtam.queueing import put_all, waiting_since
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
     from uuid import UUID
 
     from connections.provider import Provider
@@ -28,6 +50,8 @@ if TYPE_CHECKING:
     from dashtam.models import User
 
 logger = logging.getLogger(__name__)
+
+EVERYTHING = Scope()
 
 
 def is_enabled(slug: str) -> bool:
@@ -113,37 +137,186 @@ def _adopt(connection: Connection, login: FileLogin) -> None:
     )
 
 
-def request_sync(connection: Connection, *, trigger: SyncTrigger) -> Sync:
+def request_sync(
+    connection: Connection,
+    *,
+    trigger: SyncTrigger,
+    scope: Scope = EVERYTHING,
+    force: bool = False,
+) -> Sync:
     """Queue a sync inside the caller's transaction; SyncInProgress when one is unfinished."""
-    source = provider(connection.provider_slug)
-    if connection.status != ConnectionStatus.ACTIVE:
-        raise SyncError("connection_not_active")
-    if not is_enabled(source.slug):
-        raise SyncError("provider_disabled", provider=source.name)
+    _refuse_if_unusable(connection)
+    return _queue(connection, trigger=trigger, scope=scope.as_json(), force=force)
+
+
+def request_undo(connection: Connection) -> Sync:
+    """Queue a sync that takes back what a file brought, however the connection is by now.
+
+    Inside the caller's transaction; SyncInProgress when another sync of it is unfinished.
+    """
+    return _queue(connection, trigger=SyncTrigger.MANUAL)
+
+
+def _queue(connection: Connection, **fields: object) -> Sync:
     try:
         with atomic():
-            sync = Sync.objects.create(
-                user_id=connection.user_id, connection=connection, trigger=trigger
-            )
+            sync = Sync.objects.create(user_id=connection.user_id, connection=connection, **fields)
     except IntegrityError:
         raise SyncInProgress from None
     enqueue(sync)
     return sync
 
 
-def sync_now(connection: Connection, trigger: SyncTrigger = SyncTrigger.MANUAL) -> Sync:
-    """Queue a sync, or return the unfinished one that will do as well."""
-    connection.refresh_from_db(fields=["status"])
+def end_undo(sync: Sync, *, accounts: int, changed: int) -> list[NewEvent]:
+    """End a sync that took a file back, inside the caller's transaction; what is told of it."""
+    step = SyncStep(user_id=sync.user_id, sync=sync, kind=StepKind.ACCOUNTS)
+    step.tally(Counts(fetched=accounts, updated=changed, unchanged=accounts - changed))
+    step.status = StepStatus.SUCCEEDED
+    step.save()
+    sync.status = SyncStatus.SUCCEEDED
+    sync.finished_at = now()
+    sync.resume_point = {}
+    sync.save(update_fields=["status", "finished_at", "resume_point", "updated_at"])
+    return completed(sync, [step])
+
+
+def keep_counts(account: Account) -> None:
+    """Keep, in steps without an account, what syncs did with an account that is about to go."""
+    for step in account.steps.all():
+        kept, _is_new = SyncStep.objects.get_or_create(
+            sync_id=step.sync_id,
+            kind=step.kind,
+            account=None,
+            defaults={"user_id": step.user_id, "status": step.status},
+        )
+        kept.tally(counts_of([step]))
+        kept.pages += step.pages
+        kept.save()
+        step.quarantine.update(step=kept)
+
+
+def forget_unreadable(sync_ids: Collection[UUID]) -> None:
+    """Delete the rows that these syncs could not read; their counts stay."""
+    QuarantinedRecord.objects.filter(step__sync__in=sync_ids).delete()
+
+
+def remove_if_empty(connection: Connection, *, but: Sync) -> list[NewEvent]:
+    """Delete a connection of files that has nothing left, inside the caller's transaction.
+
+    Its other syncs, if they are at work or keep rows that could not be read, need it still.
+    """
+    needed = Q(status__in=UNFINISHED) | Q(steps__quarantine__isnull=False)
+    if (
+        connection.credential_type != CredentialType.FILE_IMPORT
+        or connection.accounts.exists()
+        or connection.syncs.exclude(pk=but.pk).filter(needed).exists()
+    ):
+        return []
+    names = {"connection_id": str(connection.pk), "provider_slug": connection.provider_slug}
+    connection.delete()
+    return [NewEvent("provider.disconnected", names)]
+
+
+def ask(
+    connection: Connection,
+    *,
+    scope: Scope = EVERYTHING,
+    trigger: SyncTrigger = SyncTrigger.MANUAL,
+    force: bool = False,
+) -> Sync:
+    """Queue a sync of this scope, or return the unfinished one that covers it.
+
+    SyncInProgress when the unfinished one does not, RecentlySynced when the same was read minutes
+    ago and `force` is not set (no row is made), SyncError("connection_not_active") or
+    ("provider_disabled"). A refusal is on record.
+    """
+    connection.refresh_from_db(fields=["status", "last_sync_at"])
     try:
         with atomic():
-            return request_sync(connection, trigger=trigger)
+            _refuse_if_unusable(connection)
+            busy = connection.syncs.unfinished().first()
+            if busy is None:
+                if not force:
+                    _refuse_if_recent(connection, scope)
+                return request_sync(connection, trigger=trigger, scope=scope, force=force)
     except SyncInProgress:
-        return connection.syncs.unfinished().latest("requested_at")
+        # Another request was quicker between our look and our insert.
+        busy = connection.syncs.unfinished().first()
+    except SyncError as problem:
+        _record_refusal(connection, scope, problem)
+        raise
+    if busy and busy.asked.covers(scope):
+        return busy
+    in_progress = SyncInProgress(busy.pk if busy else None)
+    _record_refusal(connection, scope, in_progress)
+    raise in_progress
+
+
+def sync_now(connection: Connection, trigger: SyncTrigger = SyncTrigger.MANUAL) -> Sync:
+    """Queue a sync of everything however recent the last, or return the unfinished one."""
+    try:
+        return ask(connection, trigger=trigger, force=True)
+    except SyncInProgress:
+        return connection.syncs.latest("requested_at")
+
+
+def _refuse_if_unusable(connection: Connection) -> None:
+    source = provider(connection.provider_slug)
+    if connection.status != ConnectionStatus.ACTIVE:
+        raise SyncError("connection_not_active")
+    if not is_enabled(source.slug):
+        raise SyncError("provider_disabled", provider=source.name)
+
+
+def _refuse_if_recent(connection: Connection, scope: Scope) -> None:
+    """RecentlySynced when what is asked for was read so recently that it can hardly be new."""
+    if scope.start_date or scope.end_date:
+        return
+    last = _last_read(connection, scope)
+    wait = provider(connection.provider_slug).minimum_interval
+    if last and now() < last + wait:
+        raise RecentlySynced(seconds=ceil((last + wait - now()).total_seconds()))
+
+
+_MOMENTS = {
+    StepKind.ACCOUNTS: "last_synced_at",
+    StepKind.TRANSACTIONS: "transactions_synced_at",
+    StepKind.HOLDINGS: "holdings_synced_at",
+}
+
+
+def _last_read(connection: Connection, scope: Scope) -> datetime | None:
+    if scope.is_everything:
+        return connection.last_sync_at
+    accounts = connection.accounts.filter(is_active=True)
+    if scope.account_id:
+        accounts = accounts.filter(pk=scope.account_id)
+    moments = list(accounts.values_list(_MOMENTS[_first_kind(scope)], flat=True))
+    # One that was never read makes the whole of them due.
+    return None if None in moments else min(moments, default=None)
+
+
+def _record_refusal(connection: Connection, scope: Scope, problem: SyncError) -> None:
+    names = {"connection_id": str(connection.pk)}
+    if scope.account_id:
+        names["account_id"] = str(scope.account_id)
+    kind = _first_kind(scope)
+    told: list[NewEvent]
+    if isinstance(problem, RecentlySynced):
+        told = [NewEvent("sync.accounts.skipped", {**names, "seconds": problem.seconds})]
+    else:
+        failed = {**names, "error_code": problem.code}
+        told = [
+            NewEvent(f"sync.{kind}.started", names),
+            NewEvent(f"sync.{kind}.failed", failed),
+        ]
+    with atomic():
+        record(connection.user_id, *told)
 
 
 def enqueue(sync: Sync) -> None:
     """Hand a sync to the queue when the caller's transaction commits."""
-    task = provider(sync.connection.provider_slug).auth.task
+    task = task_of(sync)
     sync_id = str(sync.pk)
     on_commit(lambda: async_task(task, sync_id))
 
@@ -158,9 +331,11 @@ def start(sync_id: UUID | str) -> Sync | None:
         if sync.attempt > MAX_ATTEMPTS:
             _end_in_failure(sync, "gave_up", {})
             return None
-        if sync.attempt == 1:
-            names = {"connection_id": str(sync.connection_id), "sync_id": str(sync.pk)}
-            record(sync.user_id, NewEvent("sync.accounts.started", names))
+        # The first claim of all: not after a crash, nor when it goes on from where it stopped.
+        if sync.fence == 1:
+            record(
+                sync.user_id, NewEvent(f"sync.{_first_kind(sync.asked)}.started", names_of(sync))
+            )
     return sync
 
 
@@ -177,20 +352,35 @@ def _end_in_failure(sync: Sync, code: str, params: dict[str, str], *also: NewEve
     sync.error_params = params
     sync.finished_at = now()
     sync.save(update_fields=["status", "error_code", "error_params", "finished_at", "updated_at"])
-    payload = {
-        "connection_id": str(sync.connection_id),
-        "sync_id": str(sync.pk),
-        "error_code": code,
-    }
-    failed = NewEvent(f"sync.{StepKind.ACCOUNTS}.failed", payload)
+    sync.steps.unfinished().update(status=StepStatus.FAILED, error_code=code, updated_at=now())
+    payload = {**names_of(sync), "error_code": code}
+    failed = NewEvent(f"sync.{_first_kind(sync.asked)}.failed", payload)
     record(sync.user_id, *also, failed)
 
 
+def _first_kind(scope: Scope) -> StepKind:
+    """What a sync begins with: it is named after that until it says more."""
+    return next(kind for kind in StepKind if kind in scope.kinds)
+
+
 def rescue_stalled() -> int:
-    """Queue again what a dead worker left; how many. A claim decides whether it is really free."""
-    stalled = list(Sync.objects.stalled().select_related("connection")[:500])
-    for sync in stalled:
+    """Queue again what a dead worker left; how many. A claim decides whether it is really free.
+
+    What still waits behind others on a long queue is not stalled.
+    """
+    stalled = Sync.objects.stalled().select_related("connection")
+    waiting_from = waiting_since()
+    if waiting_from:
+        stalled = stalled.exclude(status=SyncStatus.QUEUED, updated_at__gte=waiting_from)
+    found = list(stalled[:500])
+    for sync in found:
         logger.warning("sync %s stalled in attempt %s: queued again", sync.pk, sync.attempt)
-        Sync.objects.filter(pk=sync.pk).update(updated_at=now())
-        enqueue(sync)
-    return len(stalled)
+    with atomic():
+        Sync.objects.filter(pk__in=[sync.pk for sync in found]).update(updated_at=now())
+        put_all((task_of(sync), str(sync.pk)) for sync in found)
+    return len(found)
+
+
+def task_of(sync: Sync) -> str:
+    """The task that does a sync."""
+    return provider(sync.connection.provider_slug).auth.task

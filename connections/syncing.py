@@ -1,41 +1,45 @@
-"""One sync of a connection: read over the network, then saved in fenced chunks."""
+"""One sync of a connection: read over the network, several accounts at a time, and saved."""
 
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+import time
 from typing import TYPE_CHECKING
 
+from django.db import InterfaceError, OperationalError
 from django.db.transaction import atomic
-from django.utils.timezone import now
 
-from accounts.models import Account
 from accounts.types import AccountData, Rejected
+from connections.arriving import Arrivals
 from connections.connecting import expire, open_provider
 from connections.errors import Fenced, NeedsReauthentication, SyncError
-from connections.models import Connection, SyncStep
-from connections.saving import Fetched, Progress, finish, quarantine_without_account, save_all
+from connections.models import Connection
+from connections.quarantine import quarantine_without_account
+from connections.reading import Desk, Tick
+from connections.saving import (
+    Steps,
+    finish,
+    known_accounts,
+    save_told_accounts,
+)
 from connections.scheduling import plan_after_failure, plan_after_success
-from connections.services import fail, start
-from connections.types import Capability, ConnectionStatus, StepKind, StepStatus, SyncStatus
+from connections.services import enqueue, fail, start
+from connections.types import ConnectionStatus, StepKind, StepStatus, SyncStatus
+from dashtam.logs import about
 from dashtam.vault import VaultError
-from transactions.matching import from_provider
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import date, datetime
+    from collections.abc import Sequence
+    from datetime import datetime
     from uuid import UUID
 
+    from accounts.models import Account
     from connections.models import Sync
-    from connections.provider import Provider
-    from holdings.types import HoldingData
-    from transactions.types import TransactionData
 
 logger = logging.getLogger(__name__)
 
-# How far back a sync looks again: rows are written late, and pending ones settle.
-LOOKS_BACK = timedelta(days=30)
-OVERLAP = timedelta(days=14)
+# After this long no other account or part of a history is begun: the queue has other work too.
+STOPS_AFTER_SECONDS = 90.0
 
 
 def run(sync_id: UUID | str) -> None:
@@ -43,6 +47,11 @@ def run(sync_id: UUID | str) -> None:
     sync = start(sync_id)
     if sync is None:
         return
+    with about(sync_id=sync.pk, user_id=sync.user_id):
+        _run(sync)
+
+
+def _run(sync: Sync) -> None:
     try:
         _sync(sync)
     except Fenced:
@@ -54,6 +63,11 @@ def run(sync_id: UUID | str) -> None:
     except VaultError:
         logger.exception("sync %s: the credentials cannot be opened", sync.pk)
         _fail(sync, "credentials_decryption_failed", {})
+    except (OperationalError, InterfaceError):
+        # The database went away: nothing can be said there now. The lease runs out, and whoever
+        # finds it then begins where the last chunk was saved.
+        logger.exception("sync %s: the database does not answer", sync.pk)
+        raise
     except Exception:
         # Whatever the defect, the person learns that the sync ended, and the next one may work.
         logger.exception("sync %s failed", sync.pk)
@@ -61,111 +75,89 @@ def run(sync_id: UUID | str) -> None:
 
 
 def _sync(sync: Sync) -> None:
-    if sync.resume_point:
-        _start_over(sync)
-    failures: dict[str, SyncError] = {}
-    with open_provider(sync.connection) as source:
+    desk, steps = Desk(), Steps(sync)
+    with open_provider(sync.connection, through=desk.do) as source, desk:
         told = list(source.accounts())
-        accounts = [row for row in told if isinstance(row, AccountData)]
-        fetched = [_fetch(sync, source, account, failures) for account in accounts]
-    save_all(sync, fetched, Progress(lambda rows: []))
+        arrivals = Arrivals(sync, source, _accounts(sync, steps, told), steps)
+        desk.read(source, arrivals.tasks(_each_once(told)))
+        _take_all(sync, desk, arrivals)
+    if arrivals.is_stopped:
+        _put_back(sync)
+        return
+    _end(sync, steps, arrivals)
+
+
+def _accounts(
+    sync: Sync, steps: Steps, told: Sequence[AccountData | Rejected]
+) -> dict[str, Account]:
+    """The stored accounts that this sync is about, by the provider's id."""
+    rows = [row for row in told if isinstance(row, AccountData)]
     unread = [row for row in told if isinstance(row, Rejected)]
+    if not told:
+        raise SyncError("no_accounts")
+    if StepKind.ACCOUNTS not in sync.asked.kinds:
+        return _asked_for(sync, [row.provider_account_id for row in rows])
+    is_whole_list = sync.asked.is_everything and not unread
+    accounts = save_told_accounts(sync, steps, rows, is_whole_list=is_whole_list)
     if unread:
         quarantine_without_account(sync, unread)
-    _keep_failures(sync, failures)
+    return accounts
+
+
+def _asked_for(sync: Sync, ids: Sequence[str]) -> dict[str, Account]:
+    """Those that a command for a part of the connection means."""
+    known = known_accounts(sync, ids)
+    wanted = sync.asked.account_id
+    found = {key: account for key, account in known.items() if wanted in (None, account.pk)}
+    if not found:
+        raise SyncError("account_not_found" if wanted else "no_accounts")
+    return found
+
+
+def _each_once(told: Sequence[AccountData | Rejected]) -> list[AccountData]:
+    """Every account once, however often the provider tells it."""
+    rows = {row.provider_account_id: row for row in told if isinstance(row, AccountData)}
+    return list(rows.values())
+
+
+def _take_all(sync: Sync, desk: Desk, arrivals: Arrivals) -> None:
+    stops_at = time.monotonic() + STOPS_AFTER_SECONDS
+    for brought in desk:
+        if isinstance(brought, Tick):
+            # The provider takes its time; the sync stays ours.
+            with atomic():
+                sync.hold()
+        else:
+            arrivals.take(brought)
+        if time.monotonic() > stops_at:
+            desk.stop()
+
+
+def _put_back(sync: Sync) -> None:
+    """Go on later, from where it stands; others on the queue come first."""
+    with atomic():
+        sync.put_back()
+        enqueue(sync)
+
+
+def _end(sync: Sync, steps: Steps, arrivals: Arrivals) -> None:
+    failed = [step for step in steps.all() if step.status == StepStatus.FAILED]
     finish(
         sync,
-        status=SyncStatus.PARTIAL if failures else SyncStatus.SUCCEEDED,
-        also=lambda steps: [],
+        status=SyncStatus.PARTIAL if failed else SyncStatus.SUCCEEDED,
+        also=lambda _steps: [],
     )
-    plan_after_success(sync.connection_id)
+    waits = [getattr(problem, "retry_at", None) for problem in arrivals.failures]
+    if failed:
+        _plan_another_try(sync, max(filter(None, waits), default=None))
+    elif sync.asked.is_everything:
+        plan_after_success(sync.connection_id)
 
 
-def _start_over(sync: Sync) -> None:
-    """Forget how far a dead worker came: what is read anew need not stand in the same order.
-
-    Only a file is the same on every reading; here a place in the list may be another row's by now.
-    What was saved is found unchanged.
-    """
-    with atomic():
-        sync.hold()
-        sync.steps.all().delete()
-        sync.resume_point = {}
-        sync.save(update_fields=["resume_point"])
-
-
-def _fetch(
-    sync: Sync, source: Provider, account: AccountData, failures: dict[str, SyncError]
-) -> Fetched:
-    """Everything of one account; its balance alone when the rest cannot be read now."""
-    _hold(sync)
-    try:
-        return _fetch_all(sync, source, account)
-    except NeedsReauthentication:
-        raise
-    except SyncError as problem:
-        failures[account.provider_account_id] = problem
-        return Fetched(account=account)
-
-
-def _hold(sync: Sync) -> None:
-    """Keep the sync ours while the provider takes its time."""
-    with atomic():
-        sync.hold()
-
-
-def _fetch_all(sync: Sync, source: Provider, account: AccountData) -> Fetched:
-    rows: list[TransactionData | Rejected] = []
-    held: list[HoldingData | Rejected] = []
-    since = _first_day(sync, account)
-    if Capability.TRANSACTIONS in source.capabilities:
-        for page in source.transactions(account, since, now().date()):
-            rows += page
-            _hold(sync)
-    if Capability.HOLDINGS in source.capabilities:
-        held += source.holdings(account)
-    transactions = [row for row in rows if not isinstance(row, Rejected)]
-    return Fetched(
-        account=account,
-        transactions=from_provider(transactions),
-        holdings=[row for row in held if not isinstance(row, Rejected)],
-        has_all_pending=True,
-        since=since,
-        rejected=_rejected((*rows, *held)),
-    )
-
-
-def _rejected(rows: Iterable[object]) -> list[Rejected]:
-    return [row for row in rows if isinstance(row, Rejected)]
-
-
-def _first_day(sync: Sync, account: AccountData) -> date | None:
-    """From where to read: None on the first sync, which takes all that the provider offers."""
-    known = Account.objects.filter(
-        connection=sync.connection, provider_account_id=account.provider_account_id
-    ).first()
-    if known is None or known.transactions_through is None:
-        return None
-    return min(now().date() - LOOKS_BACK, known.transactions_through - OVERLAP)
-
-
-def _keep_failures(sync: Sync, failures: dict[str, SyncError]) -> None:
-    if not failures:
-        return
-    accounts = Account.objects.filter(connection=sync.connection, provider_account_id__in=failures)
-    with atomic():
-        sync.hold()
-        for account in accounts:
-            SyncStep.objects.update_or_create(
-                sync=sync,
-                kind=StepKind.TRANSACTIONS,
-                account=account,
-                defaults={
-                    "user_id": sync.user_id,
-                    "status": StepStatus.FAILED,
-                    "error_code": failures[account.provider_account_id].code,
-                },
-            )
+def _plan_another_try(sync: Sync, not_before: datetime | None) -> None:
+    # What was asked for beside the schedule leaves it alone, unless the provider asks for peace.
+    if sync.asked.is_everything or not_before:
+        plan_after_failure(sync.connection_id, not_before=not_before)
 
 
 def _give_up_until_signed_in(sync: Sync, refusal: NeedsReauthentication) -> None:
@@ -188,6 +180,6 @@ def _fail(
     try:
         with atomic():
             fail(sync, code, params)
-            plan_after_failure(sync.connection_id, not_before=not_before)
+            _plan_another_try(sync, not_before)
     except Fenced:
         logger.warning("sync %s: another worker took over", sync.pk)

@@ -1,5 +1,6 @@
 """What the queue and the schedule run."""
 
+from connections import notices
 from connections.scheduling import queue_due
 from connections.services import rescue_stalled
 from connections.syncing import run
@@ -18,3 +19,8 @@ def rescue() -> None:
 def sync_due() -> None:
     """Every minute: queue the connections whose time has come."""
     queue_due()
+
+
+def tell() -> None:
+    """Every minute: end and announce ends of consent, and write to who must sign in again."""
+    notices.tell()

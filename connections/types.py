@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Category(StrEnum):
@@ -59,6 +65,23 @@ class ConnectionStatus(StrEnum):
     DISCONNECTED = "disconnected"
 
 
+# expired, revoked and failed connections come back by reconnecting in place.
+TRANSITIONS = {
+    ConnectionStatus.PENDING: {ConnectionStatus.ACTIVE, ConnectionStatus.FAILED},
+    ConnectionStatus.ACTIVE: {
+        ConnectionStatus.EXPIRED,
+        ConnectionStatus.REVOKED,
+        ConnectionStatus.FAILED,
+    },
+    ConnectionStatus.EXPIRED: {ConnectionStatus.ACTIVE},
+    ConnectionStatus.REVOKED: {ConnectionStatus.ACTIVE},
+    ConnectionStatus.FAILED: {ConnectionStatus.ACTIVE},
+    ConnectionStatus.DISCONNECTED: set(),
+}
+# Worked once and cannot go on: back to active by signing in again, and in no other way.
+BROKEN = (ConnectionStatus.EXPIRED, ConnectionStatus.REVOKED, ConnectionStatus.FAILED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileLogin:
     """What a statement file says of whose it is, each part a keyed hash.
@@ -105,9 +128,67 @@ class StepKind(StrEnum):
     HOLDINGS = "holdings"
 
 
-class StepStatus(StrEnum):
-    """How one step of a sync ended."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What a sync was asked to read: which kinds of rows, of all accounts or one, of which days.
 
+    Without days, transactions are read from where they are known to. It is kept as JSON, an
+    everyday sync of everything as {}.
+    """
+
+    kinds: frozenset[StepKind] = frozenset(StepKind)
+    account_id: UUID | None = None
+    start_date: date | None = None
+    end_date: date | None = None
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether this is the everyday sync of a whole connection."""
+        return self == Scope()
+
+    def covers(self, other: Scope) -> bool:
+        """Whether whoever waits for `other` gets it from this one as well."""
+        same_days = (self.start_date, self.end_date) == (other.start_date, other.end_date)
+        return (
+            other.kinds <= self.kinds
+            and self.account_id in (None, other.account_id)
+            and (StepKind.TRANSACTIONS not in other.kinds or same_days)
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """How a sync keeps it."""
+        parts: dict[str, object] = {}
+        if self.kinds != frozenset(StepKind):
+            parts["kinds"] = sorted(self.kinds)
+        if self.account_id:
+            parts["account_id"] = str(self.account_id)
+        for name in ("start_date", "end_date"):
+            day = getattr(self, name)
+            if day:
+                parts[name] = day.isoformat()
+        return parts
+
+    @classmethod
+    def from_json(cls, parts: Mapping[str, object]) -> Scope:
+        """What `as_json` wrote."""
+        days = {
+            name: date.fromisoformat(str(parts[name]))
+            for name in ("start_date", "end_date")
+            if name in parts
+        }
+        kinds = parts.get("kinds", list(StepKind))
+        account_id = parts.get("account_id")
+        return cls(
+            kinds=frozenset(StepKind(one) for one in kinds),  # type: ignore[attr-defined]
+            account_id=UUID(str(account_id)) if account_id else None,
+            **days,
+        )
+
+
+class StepStatus(StrEnum):
+    """How far one step of a sync has come."""
+
+    WAITING = "waiting"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"

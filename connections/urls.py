@@ -2,17 +2,21 @@
 
 from django.urls import path
 
-from connections import views
+from connections import sync_views, views
 
 app_name = "connections"
 urlpatterns = [
     path("", views.connections, name="list"),
+    path("attention/", sync_views.attention_part, name="attention"),
     path("add/", views.catalogue, name="add"),
     path("add/<slug:slug>/", views.connect, name="connect"),
-    path("<uuid:pk>/", views.connection, name="detail"),
-    path("<uuid:pk>/name/", views.rename, name="rename"),
+    path("<uuid:pk>/", sync_views.connection, name="detail"),
+    path("<uuid:pk>/name/", sync_views.rename, name="rename"),
     path("<uuid:pk>/reconnect/", views.reconnect, name="reconnect"),
     path("<uuid:pk>/complete/", views.complete, name="complete"),
-    path("<uuid:pk>/sync/", views.sync, name="sync"),
+    path("<uuid:pk>/sync/", sync_views.sync, name="sync"),
+    path("<uuid:pk>/read/<slug:kind>/", sync_views.read_part, name="read-part"),
+    path("<uuid:pk>/syncs/", sync_views.syncs, name="syncs"),
+    path("<uuid:pk>/syncs/<uuid:sync_pk>/", sync_views.one_sync, name="one-sync"),
     path("<uuid:pk>/disconnect/", views.disconnect, name="disconnect"),
 ]

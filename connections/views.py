@@ -1,4 +1,4 @@
-"""The pages of connections: what there is, connecting by each kind of sign-in, disconnecting."""
+"""The pages around connections: what there is, connecting by each kind of sign-in, the end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.db.models import Count, Q
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext
@@ -25,7 +24,8 @@ from django.views.decorators.http import (
 from connections import connecting, consent
 from connections.auth import ApiKey
 from connections.errors import NeedsReauthentication, NotConfigured, SyncError
-from connections.forms import DisconnectForm, KeyForm, NameForm
+from connections.forms import DisconnectForm, KeyForm
+from connections.history import healths
 from connections.models import Connection
 from connections.provider import UnknownProvider, oauth_providers, provider, providers
 from connections.reach import check_usable, disabled_slugs, missing_of
@@ -33,7 +33,7 @@ from connections.services import sync_now
 from connections.templatetags.reasons import problem_sentence, provider_name
 from connections.types import AuthType, Category, ConnectionStatus, SyncTrigger
 from dashtam.models import User
-from dashtam.people import signed_in
+from dashtam.people import prove_again, signed_in
 from dashtam.text import display_text
 
 if TYPE_CHECKING:
@@ -76,12 +76,12 @@ def card_of(source: type[Provider], *, is_off: bool = False) -> Card:
 @require_safe
 def connections(request: HttpRequest) -> HttpResponse:
     """Every connection, those that need the person first."""
-    found = list(_mine(request).order_by("created_at"))
-    living = [one for one in found if one.status != ConnectionStatus.DISCONNECTED]
+    found = healths(signed_in(request))
+    living = [one for one in found if one.connection.status != ConnectionStatus.DISCONNECTED]
     groups = {
-        "waiting": [one for one in living if one.needs_person],
-        "working": [one for one in living if not one.needs_person],
-        "ended": [one for one in found if one.status == ConnectionStatus.DISCONNECTED],
+        "waiting": [one for one in living if one.connection.needs_person],
+        "working": [one for one in living if not one.connection.needs_person],
+        "ended": [one for one in found if one not in living],
     }
     return render(request, "connections/connection_list.html", groups)
 
@@ -274,41 +274,6 @@ def _connected(request: HttpRequest, connection: Connection) -> HttpResponse:
     return redirect("connections:detail", connection.pk)
 
 
-@require_safe
-def connection(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """One connection: its state, its accounts, and what can be done with it."""
-    found = get_object_or_404(_mine(request), pk=pk)
-    return _detail(request, found, NameForm(instance=found))
-
-
-def _detail(request: HttpRequest, found: Connection, form: NameForm) -> HttpResponse:
-    accounts = found.accounts.order_by("-is_active", "name", "id")
-    last_sync = found.syncs.order_by("-requested_at").first()
-    context = {
-        "connection": found,
-        "accounts": accounts,
-        "form": form,
-        "last_sync": last_sync,
-        "is_fetched": _is_fetched(found),
-    }
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
-    part = "HX-Request" in request.headers
-    template = "connections/_connection_live.html" if part else "connections/connection_detail.html"
-    return render(request, template, context, status=status)
-
-
-@require_POST
-def rename(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Give a connection a name of the person's own."""
-    found = get_object_or_404(_mine(request), pk=pk)
-    form = NameForm(request.POST, instance=found)
-    if not form.is_valid():
-        return _detail(request, found, form)
-    Connection.objects.filter(pk=found.pk).update(alias=form.cleaned_data["alias"])
-    messages.success(request, gettext("The name was saved."))
-    return redirect("connections:detail", pk)
-
-
 @require_POST
 def complete(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Try again to finish a connection whose provider did not answer after the sign-in."""
@@ -324,19 +289,6 @@ def complete(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 @require_POST
-def sync(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Read the connection anew; pressed twice, it runs once."""
-    found = get_object_or_404(_mine(request).living(), pk=pk)
-    if not _is_fetched(found):
-        raise Http404
-    try:
-        sync_now(found)
-    except SyncError as problem:
-        messages.error(request, problem_sentence(problem, _source_of(found).name))
-    return redirect("connections:detail", pk)
-
-
-@require_POST
 def disconnect(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Destroy the sign-in, and what was fetched too if the person says so."""
     found = get_object_or_404(_mine(request).living(), pk=pk)
@@ -345,6 +297,8 @@ def disconnect(request: HttpRequest, pk: UUID) -> HttpResponse:
         messages.error(request, gettext("Choose what should become of the data."))
         return redirect("connections:detail", pk)
     keep_data = form.cleaned_data["fetched"] == "keep"
+    if not keep_data:
+        prove_again(request)
     connecting.disconnect(found, keep_data=keep_data)
     messages.success(
         request, gettext("%(name)s is disconnected.") % {"name": display_text(found.title)}
@@ -353,14 +307,7 @@ def disconnect(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 def _mine(request: HttpRequest) -> ConnectionQuerySet:
-    own = Connection.objects.for_user(signed_in(request))
-    return own.annotate(account_count=Count("accounts", filter=Q(accounts__is_active=True)))
-
-
-def _is_fetched(connection: Connection) -> bool:
-    """Whether there is a provider to call: none for files, nor when the code has dropped it."""
-    fetched = {source.slug for source in providers() if source.is_fetched()}
-    return connection.provider_slug in fetched
+    return Connection.objects.for_user(signed_in(request))
 
 
 def _source_of(connection: Connection) -> type[Provider]:

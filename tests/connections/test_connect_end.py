@@ -9,6 +9,7 @@ from connections.models import Connection, Sync
 from connections.types import ConnectionStatus
 from dashtam.models import Event
 from tests import factories
+from tests.dashtam.doors import prove
 
 
 @pytest.fixture
@@ -21,6 +22,7 @@ def connected(alice) -> Connection:
 
 
 def disconnect(browser, made, what):
+    prove(browser)
     return browser.post(f"/connections/{made.pk}/disconnect/", {"fetched": what}, follow=True)
 
 

@@ -87,7 +87,7 @@ def test_the_list_takes_the_same_queries_for_one_and_for_many(
     for _number in range(how_many):
         factories.make_account(alice)
     browser.get("/connections/")
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         browser.get("/connections/")
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection as db_connection
+from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
+from django_q.models import OrmQ
 
+from connections import scheduling
 from connections.models import Connection, ProviderSetting, Sync
 from connections.sandbox.faults import Fault
 from connections.scheduling import EVERY, plan_after_failure, plan_after_success, queue_due
+from connections.services import ask, rescue_stalled
 from connections.tasks import run_sync, sync_due
 from connections.types import ConnectionStatus
 from tests.connections.journeys import connect
@@ -92,3 +97,43 @@ def test_a_sync_that_failed_plans_a_try_soon(browser, bank):
     bank.faults.add("*/trader/v1/accounts*", Fault.UNAVAILABLE, times=None)
     run_sync(str(Sync.objects.get().pk))
     assert timedelta(0) < due_in(connection) < timedelta(minutes=10)
+
+
+def make_due(user, count):
+    long_ago = now() - timedelta(minutes=1)
+    return [
+        make_connection(user, provider_slug="schwab", next_sync_at=long_ago) for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize("count", [2, 40])
+def test_queueing_takes_the_same_statements_for_few_and_for_many(due, alice, count):
+    make_due(alice, count - 1)
+    with CaptureQueriesContext(db_connection) as asked:
+        assert queue_due() == count
+    assert len(asked) <= 14
+    assert OrmQ.objects.count() == count
+
+
+def test_what_waits_on_the_queue_is_bounded(due, alice, monkeypatch):
+    monkeypatch.setattr(scheduling, "WAITING_AT_MOST", 3)
+    make_due(alice, 5)
+    assert (queue_due(), queue_due()) == (3, 0)
+    Sync.objects.update(status="succeeded")
+    assert queue_due() == 3
+
+
+def test_a_connection_that_is_busy_is_not_queued_beside(due):
+    ask(due, force=True)
+    assert queue_due() == 0
+
+
+def test_what_waits_behind_others_is_not_taken_for_lost(due):
+    queue_due()
+    long_ago = now() - timedelta(minutes=10)
+    Sync.objects.update(updated_at=long_ago)
+    OrmQ.objects.update(lock=long_ago - timedelta(seconds=1))
+    assert rescue_stalled() == 0
+    OrmQ.objects.all().delete()
+    assert rescue_stalled() == 1
+    assert OrmQ.objects.count() == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from accounts.types import Rejected
@@ -17,7 +17,6 @@ from transactions.types import TransactionData, TransactionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import date
 
     from accounts.types import AccountData
     from connections.errors import SyncError
@@ -31,6 +30,9 @@ GATEWAY_REFUSALS = frozenset({"unauthorized.", "forbidden."})
 DAY = timedelta(days=1)
 # The list goes by when a row was written: a fee the day after, a correction some days later.
 WRITTEN_LATER = timedelta(days=10)
+# A history is read year by year; nobody traded here before.
+YEAR = timedelta(days=365)
+FOUNDED = date(2015, 1, 1)
 
 Identity = tuple[object, ...]
 
@@ -62,6 +64,7 @@ class Alpaca(Provider):
     documentation = "docs/providers.md#alpaca"
     institution_name = "Alpaca"
     is_production_ready = False
+    calls_per_minute = 200
     base_urls = {
         "paper": "https://paper-api.alpaca.markets",
         "live": "https://api.alpaca.markets",
@@ -93,6 +96,14 @@ class Alpaca(Provider):
         if start:
             open_voids = [one for waiting in voids.values() for one in waiting]
             yield list(self._taken_back(open_voids, account))
+
+    def history(self, end: date) -> Iterator[tuple[date | None, date]]:
+        """Year by year, then whatever is before there was anything."""
+        while end > FOUNDED:
+            first = end - YEAR + DAY
+            yield first, end
+            end = first - DAY
+        yield None, end
 
     def holdings(self, account: AccountData) -> Iterator[HoldingData | Rejected]:
         """The positions, in one answer."""

@@ -66,6 +66,7 @@ class Schwab(Provider):
     request_headers = {"Authorization": "Bearer {access_token}"}
     history_depth = HISTORY
     request_window = WINDOW
+    calls_per_minute = 120
 
     def check(self) -> None:
         """List the account numbers, none of their figures."""
@@ -91,6 +92,15 @@ class Schwab(Provider):
             for rows in self._rows(account, since, stop, is_guess=is_guess):
                 yield [one for one in _read(rows, account) if _is_within(one, first, end)]
             since = stop + MILLISECOND
+
+    def history(self, end: date) -> Iterator[tuple[date | None, date]]:
+        """Window by window for the year that is surely kept, then whatever is before."""
+        surely_from = new_york_day(datetime.now(UTC)) - SURELY_KEPT
+        while end > surely_from:
+            first = end - WINDOW + DAY
+            yield first, end
+            end = first - DAY
+        yield None, end
 
     def holdings(self, account: AccountData) -> Iterator[HoldingData | Rejected]:
         """The positions; an account without any has no list of them."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from accounts.types import AccountData, AccountType, AssetType
@@ -94,13 +95,14 @@ def transaction_from(row: Row, account: AccountData) -> TransactionData:
     if not is_of(account, row):
         raise row.unreadable("accountNumber")
     word, said, net = row.text("type"), row.words("description"), row.amount("netAmount")
-    legs = _legs(row)
+    items = row.rows("transferItems")
+    legs = _legs(items)
     leg = max(legs, key=lambda one: abs(one.cost), default=None)
     if word == "TRADE" and leg is None:
         raise row.unreadable("transferItems")
     quantity, effect = (leg.quantity, leg.effect) if leg else (None, "")
     kind, subtype = kind_of(word, said, net, quantity=quantity, effect=effect)
-    txn = TransactionData(
+    return TransactionData(
         provider_transaction_id=row.identifier("activityId"),
         amount=net,
         currency=CURRENCY,
@@ -108,16 +110,16 @@ def transaction_from(row: Row, account: AccountData) -> TransactionData:
         transaction_type=kind,
         subtype=subtype,
         status=status(row.text("status")),
-        description=said,
         settlement_date=_settlement(row),
         occurred_at=row.instant("time"),
-        commission=_commission(row),
+        commission=_commission(items),
         raw_type=word,
         metadata=_metadata(row, legs, leg),
+        **(_security(said, leg) if leg else {"description": said}),
     )
-    return _with_security(txn, leg) if leg else txn
 
 
+@lru_cache(maxsize=4096)
 def new_york_day(moment: datetime) -> date:
     """The day it was on the exchange: Schwab writes dates as midnight there, told in UTC."""
     return moment.astimezone(NEW_YORK).date()
@@ -129,28 +131,27 @@ def is_of(account: AccountData, row: Row) -> bool:
     return not number or number[-SHOWN_DIGITS:] == account.account_number_masked[-SHOWN_DIGITS:]
 
 
-def _with_security(txn: TransactionData, leg: Leg) -> TransactionData:
+def _security(said: str, leg: Leg) -> dict[str, Any]:
     name = leg.instrument.words("description")
-    return replace(
-        txn,
-        description=txn.description or name or leg.symbol,
-        asset_type=asset_type(leg.instrument),
-        symbol=leg.symbol,
-        cusip=leg.instrument.words("cusip"),
-        security_name=name,
-        quantity=leg.quantity,
-        unit_price=leg.price,
-    )
+    return {
+        "description": said or name or leg.symbol,
+        "asset_type": asset_type(leg.instrument),
+        "symbol": leg.symbol,
+        "cusip": leg.instrument.words("cusip"),
+        "security_name": name,
+        "quantity": leg.quantity,
+        "unit_price": leg.price,
+    }
 
 
-def _legs(row: Row) -> list[Leg]:
+def _legs(items: Iterable[Row]) -> list[Leg]:
     """One for each security: an exercise comes and goes in several items of the same one."""
-    items: dict[str, list[Row]] = {}
-    for item in row.rows("transferItems"):
+    parts: dict[str, list[Row]] = {}
+    for item in items:
         instrument = item.row("instrument")
         if not _is_cash(instrument):
-            items.setdefault(_key(instrument), []).append(item)
-    return [_leg(parts) for parts in items.values()]
+            parts.setdefault(_key(instrument), []).append(item)
+    return [_leg(of_one) for of_one in parts.values()]
 
 
 def _leg(parts: list[Row]) -> Leg:
@@ -166,9 +167,8 @@ def _leg(parts: list[Row]) -> Leg:
     )
 
 
-def _commission(row: Row) -> Decimal | None:
+def _commission(items: Iterable[Row]) -> Decimal | None:
     """Every fee of a transaction together, as a positive figure; None when none is told of."""
-    items = row.rows("transferItems")
     fees = [-item.amount("cost") for item in items if item.has("feeType")]
     return amount(total(fees)) if fees else None
 
