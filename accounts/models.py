@@ -78,6 +78,9 @@ class Account(Owned):
     currency = CurrencyField(_("currency"))
     balance_as_of = models.DateTimeField(_("as of"), null=True, blank=True)
     is_active = models.BooleanField(_("active"), default=True)
+    # In how many whole syncs in a row the provider did not tell of it; from the second on, the
+    # person is told since when it is missing.
+    absences = models.PositiveSmallIntegerField(default=0)
     missing_since = models.DateTimeField(null=True, blank=True)
     include_in_net_worth = models.BooleanField(_("in net worth"), default=True)
     duplicate_of = models.ForeignKey(
@@ -85,7 +88,11 @@ class Account(Owned):
     )
     last_synced_at = models.DateTimeField(null=True, blank=True)
     transactions_synced_at = models.DateTimeField(null=True, blank=True)
+    # The days whose transactions are known: up to its newest row, and back to where its history
+    # was read so far (in parts, newest first).
+    transactions_from = models.DateField(null=True, blank=True)
     transactions_through = models.DateField(null=True, blank=True)
+    is_history_complete = models.BooleanField(default=False)
     holdings_synced_at = models.DateTimeField(null=True, blank=True)
     cursor = models.TextField(blank=True)
     provider_metadata = models.JSONField(default=dict, blank=True)
@@ -159,6 +166,52 @@ class BalanceSnapshot(Owned):
 
     def __str__(self) -> str:
         return f"{self.balance} {self.currency} {self.as_of:%Y-%m-%d}"
+
+
+class CoveredPeriod(Owned):
+    """The days of an account that a statement is about: whatever happened then is in its rows.
+
+    What a connection covers is on the account itself: `transactions_from` and when it was read.
+    """
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="periods")
+    sync = models.ForeignKey(
+        "connections.Sync", models.SET_NULL, null=True, blank=True, related_name="periods"
+    )
+    first_day = models.DateField()
+    last_day = models.DateField()
+    source = models.CharField(max_length=24, choices=choices(SnapshotSource))
+
+    objects: ClassVar[OwnedQuerySet[CoveredPeriod]] = OwnedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "sync"], name="period_once_per_sync"),
+            models.CheckConstraint(
+                condition=models.Q(first_day__lte=models.F("last_day")),
+                name="period_begins_before_it_ends",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.first_day} – {self.last_day}"
+
+
+class KeptApart(Owned):
+    """The person's word that two accounts, however alike, are two; `first` has the lower id."""
+
+    first = models.ForeignKey(Account, models.CASCADE, related_name="+")
+    second = models.ForeignKey(Account, models.CASCADE, related_name="+")
+
+    objects: ClassVar[OwnedQuerySet[KeptApart]] = OwnedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["first", "second"], name="kept_apart_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.first_id}, {self.second_id}"
 
 
 class ExchangeRateQuerySet(models.QuerySet["ExchangeRate"]):

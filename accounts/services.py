@@ -8,10 +8,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from django.db.models import F
+from django.db.models.functions import Least
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, BalanceSnapshot, ExchangeRate, NetWorth
+from accounts.twins import hand_over
 from accounts.types import (
     BANKING_TYPES,
     INVESTMENT_TYPES,
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     from dashtam.models import User
 
 EURO = "EUR"
+# In so many whole syncs in a row an account is not told of before its person hears of it.
+MISSING_AFTER = 2
 
 # What accounts are for, in the order a page shows it.
 GROUPS = (
@@ -114,24 +119,17 @@ def save_accounts(
         )
     }
     new = {
-        row.provider_account_id: Account(
-            user_id=user_id,
-            connection_id=connection_id,
-            provider_account_id=row.provider_account_id,
-            **_values(row),
-        )
+        row.provider_account_id: new_account(user_id, connection_id, row)
         for row in rows
         if row.provider_account_id not in stored
     }
     changed = [
         stored[row.provider_account_id]
         for row in rows
-        if row.provider_account_id in stored
-        and not is_older(stored[row.provider_account_id], row)
-        and _overwrite(stored[row.provider_account_id], row)
+        if row.provider_account_id in stored and overwrite(stored[row.provider_account_id], row)
     ]
     Account.objects.bulk_create(new.values())
-    Account.objects.bulk_update(changed, [*FIELDS, "missing_since", "updated_at"])
+    Account.objects.bulk_update(changed, [*FIELDS, "absences", "missing_since", "updated_at"])
     moved = {
         row.provider_account_id
         for row in rows
@@ -147,6 +145,45 @@ def save_accounts(
     return Saved(counts=counts), {**stored, **new}
 
 
+def new_account(user_id: UUID, connection_id: UUID, row: AccountData) -> Account:
+    """An account of which this is the first word, not saved and without its balance."""
+    return Account(
+        user_id=user_id,
+        connection_id=connection_id,
+        provider_account_id=row.provider_account_id,
+        **_values(row),
+    )
+
+
+def overwrite(account: Account, row: AccountData) -> bool:
+    """Have the account, in memory, say what this says, unless it is older; whether it changed."""
+    if is_older(account, row):
+        return False
+    values: dict[str, Any] = {**_values(row), "absences": 0, "missing_since": None}
+    if row.account_type == AccountType.BROKERAGE and account.account_type in INVESTMENT_TYPES:
+        # Some files of a retirement account say no more than that it holds securities.
+        del values["account_type"]
+    changes = {name: value for name, value in values.items() if getattr(account, name) != value}
+    for name, value in changes.items():
+        setattr(account, name, value)
+    if changes:
+        account.updated_at = now()
+    return bool(changes)
+
+
+def note_absences(connection_id: UUID, told_ids: Iterable[str]) -> None:
+    """Note, inside the caller's transaction, which accounts a whole list does not tell of.
+
+    One absence may be a fault of the provider's; from the second in a row on the account is
+    missing. Nothing of it is deleted, nor left out of any sum.
+    """
+    absent = Account.objects.filter(connection_id=connection_id, is_active=True).exclude(
+        provider_account_id__in=list(told_ids)
+    )
+    absent.update(absences=Least(F("absences") + 1, MISSING_AFTER), updated_at=now())
+    absent.filter(absences__gte=MISSING_AFTER, missing_since=None).update(missing_since=now())
+
+
 def set_balance(
     account: Account, data: AccountData, *, source: SnapshotSource, sync_id: UUID
 ) -> BalanceChange | None:
@@ -155,18 +192,30 @@ def set_balance(
     Runs inside the caller's transaction; returns the change of the balance, if it changed. A source
     that did not say a balance changes nothing.
     """
-    if data.balance is None:
+    moment = now()
+    if not tells_balance(account, data, source=source):
         return None
-    if not data.balance_as_of and source == SnapshotSource.FILE_IMPORT and account.balance_as_of:
-        # A file without any date may be of last year: it never beats a balance with a date.
-        return None
-    take_snapshot(account, data, source=source, sync_id=sync_id)
-    if is_older(account, data):
+    take_snapshot(account, snapshot_of(account, data, moment), source=source, sync_id=sync_id)
+    return move_balance(account, data, moment)
+
+
+def tells_balance(account: Account, data: AccountData, *, source: SnapshotSource) -> bool:
+    """Whether this says a balance to go by: one without a date, in a file, only if it is the first.
+
+    It may be of last year: it never beats a balance with a date.
+    """
+    is_undated = not data.balance_as_of and source == SnapshotSource.FILE_IMPORT
+    return data.balance is not None and not (is_undated and account.balance_as_of)
+
+
+def move_balance(account: Account, data: AccountData, moment: datetime) -> BalanceChange | None:
+    """Give the account, in memory, this balance if it is not older; the change, if it changed."""
+    if data.balance is None or is_older(account, data):
         return None
     previous = account.balance
     account.balance = data.balance
     account.available_balance = data.available_balance
-    account.balance_as_of = data.balance_as_of or now()
+    account.balance_as_of = data.balance_as_of or moment
     if previous == data.balance:
         return None
     return BalanceChange(
@@ -186,18 +235,22 @@ def is_older(account: Account, data: AccountData) -> bool:
     return bool(latest and data.balance_as_of and data.balance_as_of < latest)
 
 
-def take_snapshot(
-    account: Account, data: AccountData, *, source: SnapshotSource, sync_id: UUID
-) -> None:
-    """Add one balance to the account's history, unless it says that very thing already."""
-    snapshot = {
+def snapshot_of(account: Account, data: AccountData, moment: datetime) -> dict[str, Any]:
+    """What a snapshot of this balance says; without a date of its own it is of `moment`."""
+    return {
         "balance": data.balance,
         "available_balance": data.available_balance,
         "holdings_value": data.holdings_value,
         "cash_value": data.cash_value,
         "currency": account.currency,
-        "as_of": data.balance_as_of or now(),
+        "as_of": data.balance_as_of or moment,
     }
+
+
+def take_snapshot(
+    account: Account, snapshot: Mapping[str, Any], *, source: SnapshotSource, sync_id: UUID
+) -> None:
+    """Add one balance to the account's history, unless it says that very thing already."""
     history = BalanceSnapshot.objects.filter(account=account)
     if not history.filter(**snapshot).exists():
         BalanceSnapshot.objects.create(
@@ -245,6 +298,7 @@ def grouped(accounts: Iterable[Account]) -> list[AccountGroup]:
 
 def recalculate_net_worth(user: User) -> NetWorthChange | None:
     """Keep the net worth of now inside the caller's transaction; the change, when it changed."""
+    hand_over(user)
     start = {"value": 0, "currency": user.base_currency, "account_count": 0}
     NetWorth.objects.get_or_create(user=user, defaults=start)
     # Locked before anything is added up: two syncs that end together tell one after the other.
@@ -292,19 +346,6 @@ def _values(row: AccountData) -> dict[str, Any]:
         "is_active": row.is_active,
         "provider_metadata": dict(row.metadata),
     }
-
-
-def _overwrite(account: Account, row: AccountData) -> bool:
-    values: dict[str, Any] = {**_values(row), "missing_since": None}
-    if row.account_type == AccountType.BROKERAGE and account.account_type in INVESTMENT_TYPES:
-        # Some files of a retirement account say no more than that it holds securities.
-        del values["account_type"]
-    changes = {name: value for name, value in values.items() if getattr(account, name) != value}
-    for name, value in changes.items():
-        setattr(account, name, value)
-    if changes:
-        account.updated_at = now()
-    return bool(changes)
 
 
 def _is_news(account: Account, row: AccountData) -> bool:

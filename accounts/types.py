@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ _ASSET_WORDS = {
 }
 
 
+@lru_cache(maxsize=1024)
 def as_word(said: str) -> str:
     """A provider's word as the tables of words have it: `Money Market` is `money_market`."""
     return "_".join(said.replace("-", " ").replace("_", " ").lower().split())

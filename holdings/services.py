@@ -12,9 +12,10 @@ from dashtam.text import clean_text
 from holdings.models import Holding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from decimal import Decimal
     from typing import Any
+    from uuid import UUID
 
     from accounts.models import Account
     from holdings.types import HoldingData
@@ -50,6 +51,28 @@ def save_holdings(account: Account, rows: Sequence[HoldingData]) -> Saved:
             account=account, provider_holding_id__in={row.provider_holding_id for row in rows}
         )
     }
+    new, changed, ignored = compare(account, stored, rows)
+    Holding.objects.bulk_create(new.values())
+    Holding.objects.bulk_update(changed.values(), [*FIELDS, "updated_at"])
+    written = len(new) + len(changed)
+    return Saved(
+        counts=Counts(
+            fetched=len(rows),
+            created=len(new),
+            updated=len(changed),
+            unchanged=len(rows) - written - ignored,
+            ignored=ignored,
+        )
+    )
+
+
+def compare(
+    account: Account, stored: Mapping[str, Holding], rows: Iterable[HoldingData]
+) -> tuple[dict[str, Holding], dict[str, Holding], int]:
+    """Hold positions against the stored ones, by id: new and changed ones in memory, how many not.
+
+    Those not counted are positions of zero, and repeats of what these rows said already.
+    """
     new: dict[str, Holding] = {}
     changed: dict[str, Holding] = {}
     ignored = 0
@@ -63,18 +86,7 @@ def save_holdings(account: Account, rows: Sequence[HoldingData]) -> Saved:
             )
         elif _overwrite(stored[key], _values(row)):
             changed[key] = stored[key]
-    Holding.objects.bulk_create(new.values())
-    Holding.objects.bulk_update(changed.values(), [*FIELDS, "updated_at"])
-    written = len(new) + len(changed)
-    return Saved(
-        counts=Counts(
-            fetched=len(rows),
-            created=len(new),
-            updated=len(changed),
-            unchanged=len(rows) - written - ignored,
-            ignored=ignored,
-        )
-    )
+    return new, changed, ignored
 
 
 def deactivate_missing(account: Account, still_held: Iterable[str]) -> int:
@@ -93,6 +105,32 @@ def deactivate_missing(account: Account, still_held: Iterable[str]) -> int:
         if holding.provider_holding_id not in held
     ]
     return Holding.objects.filter(pk__in=gone).update(is_active=False, updated_at=now())
+
+
+def rewrite(
+    account: Account,
+    *,
+    removed: Sequence[UUID],
+    changed: Mapping[UUID, Holding],
+    added: Sequence[Holding],
+) -> Counts:
+    """Have the account hold this again, inside the caller's transaction; how many changed."""
+    Holding.objects.filter(pk__in=removed).delete()
+    stored = list(Holding.objects.filter(pk__in=list(changed)))
+    deactivated = sum(one.is_active and not changed[one.pk].is_active for one in stored)
+    for holding in stored:
+        for name in FIELDS:
+            setattr(holding, name, getattr(changed[holding.pk], name))
+        holding.updated_at = now()
+    Holding.objects.bulk_update(stored, [*FIELDS, "updated_at"], batch_size=CHUNK)
+    for holding in added:
+        holding.account_id = account.pk
+    Holding.objects.bulk_create(added, batch_size=CHUNK)
+    return Counts(
+        created=len(added),
+        updated=len(stored) - deactivated,
+        deactivated=len(removed) + deactivated,
+    )
 
 
 def value_by_currency(account: Account) -> dict[str, Decimal]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.utils.timezone import now
 
 from accounts.types import INVESTMENT_TYPES, LIABILITY_TYPES, AccountData
 from connections.provider import file_provider
 from connections.saving import Fetched
 from connections.types import FileLogin
 from dashtam.money import is_currency
-from dashtam.text import clean_text, mask_number
+from dashtam.text import clean_text, mask_number, plain_name
 from dashtam.vault import fingerprint
 from transactions.matching import from_file
 from transactions.types import TransactionSubtype
@@ -32,9 +33,12 @@ if TYPE_CHECKING:
 # Enough of a number to show that something is hidden, and its last four characters.
 SHOWN_OF_NUMBER = 8
 WRITTEN_OUT_DIGITS = 8
+# A period that begins so long before its first row is not believed.
+LONGEST_SILENCE = timedelta(days=730)
+# A balance may be so much older than the end of its statement, and no more.
+BALANCE_WITHIN = timedelta(days=7)
 # Whose file it is when it says nothing at all.
 UNNAMED = "unnamed"
-LEGAL_FORMS = frozenset({"na", "inc", "corp", "co", "llc", "ltd", "plc", "fsb", "fcu", "the"})
 
 
 # What a card's bank calls money spent, and money paid back.
@@ -172,7 +176,7 @@ def _institution_marks(source: type[Provider], institution: Institution) -> str:
     """What tells one institution's files from another's, the surest mark first."""
     if source.institution_marks:
         return source.slug
-    name = _plain_name(institution.org)
+    name = plain_name(institution.org)
     said = (
         ("fi", f"{name}|{institution.fid.strip()}" if institution.fid.strip() else ""),
         ("bid", institution.intuit_bid),
@@ -180,12 +184,6 @@ def _institution_marks(source: type[Provider], institution: Institution) -> str:
         ("broker", institution.broker_id),
     )
     return next((f"{kind}|{text.strip().upper()}" for kind, text in said if text.strip()), "")
-
-
-def _plain_name(org: str) -> str:
-    """A bank's name without the punctuation and legal forms that come and go."""
-    words = re.sub(r"[^\w\s]", "", org.casefold()).split()
-    return " ".join(word for word in words if word not in LEGAL_FORMS) or org.strip().casefold()
 
 
 def _keyed(text: str, *, purpose: str) -> str:
@@ -223,7 +221,28 @@ def _fetched(account: ParsedAccount, key: str, signs: Signs, institution_name: s
         has_all_pending=account.has_pending_list,
         rejected=account.rejected,
         ignored=account.ignored,
+        covers=covered_days(account),
     )
+
+
+def covered_days(account: ParsedAccount) -> tuple[date, date] | None:
+    """The first and last day whose transactions a statement has; None when it does not say.
+
+    Some banks begin every period with their own first day, or end it in the future: then the rows
+    and the date of the balance say more.
+    """
+    days = [row.transaction_date for row in account.transactions]
+    told = account.balance_as_of.date() if account.balance_as_of else None
+    first = account.period_start or min(days, default=None)
+    last = account.period_end or max(days, default=None)
+    if first is None or last is None:
+        return None
+    if days and min(days) - first > LONGEST_SILENCE:
+        first = min(days)
+    if told and last - told > BALANCE_WITHIN:
+        last = max([told, *days])
+    last = min(last, now().date())
+    return (first, last) if first <= last else None
 
 
 def _turned(row: TransactionData) -> TransactionData:

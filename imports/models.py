@@ -10,7 +10,7 @@ from django.db import models
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from connections.types import SyncStatus
+from connections.types import UNFINISHED, SyncStatus
 from dashtam.fields import choices
 from dashtam.owned import Owned, OwnedQuerySet
 from dashtam.vault import vault
@@ -26,6 +26,10 @@ class StatementFileQuerySet(OwnedQuerySet["StatementFile"]):
     def light(self) -> StatementFileQuerySet:
         """Without the sealed bytes."""
         return self.defer("content")
+
+    def for_history(self) -> StatementFileQuerySet:
+        """As pages list them, the newest first."""
+        return self.light().select_related("undo_sync", "undone_by").order_by("-created_at")
 
     def orphaned(self) -> StatementFileQuerySet:
         """Imported, but what they brought has been deleted or disconnected since."""
@@ -75,6 +79,16 @@ class StatementFile(Owned):
     error_code = models.CharField(max_length=64, blank=True)
     error_params = models.JSONField(default=dict, blank=True)
     imported_at = models.DateTimeField(_("imported"), null=True, blank=True)
+    # What became of its rows: kept here, since an undo may take the sync's steps with it.
+    counts = models.JSONField(default=dict, blank=True)
+    # The sync that takes it back, or tried to, and who asked for it.
+    undo_sync = models.ForeignKey(
+        "connections.Sync", models.SET_NULL, null=True, blank=True, related_name="undoes"
+    )
+    undone_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    undone_at = models.DateTimeField(_("undone"), null=True, blank=True)
 
     objects: ClassVar[StatementFileQuerySet] = StatementFileQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -96,6 +110,11 @@ class StatementFile(Owned):
         """How much of the rows is saved, 0 to 100."""
         return 100 * self.rows_done // self.rows_total if self.rows_total else 0
 
+    @property
+    def is_undoing(self) -> bool:
+        """Whether taking it back was asked for and is not done."""
+        return bool(self.undo_sync and self.undo_sync.status in UNFINISHED)
+
     def seal(self, data: bytes) -> None:
         """Keep the file's bytes, sealed to this row and its owner."""
         self.content = vault(settings.DASHTAM_KEYS).seal_bytes(data, **self._place())
@@ -111,3 +130,43 @@ class StatementFile(Owned):
             "user": str(self.user_id),
             "field": "content",
         }
+
+
+class Telling(Owned):
+    """What an imported statement said of one account, its `position` in the file; for an undo."""
+
+    sync = models.ForeignKey("connections.Sync", models.CASCADE, related_name="tellings")
+    account = models.ForeignKey("accounts.Account", models.CASCADE, related_name="tellings")
+    position = models.PositiveIntegerField()
+    said = models.JSONField()
+    account_data = models.BinaryField()
+    holdings = models.BinaryField(null=True)
+
+    objects: ClassVar[OwnedQuerySet[Telling]] = OwnedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["sync", "position"], name="telling_once_per_place"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} in {self.sync_id}"
+
+
+class TellingPart(Owned):
+    """Some of the rows that a statement told of an account, packed."""
+
+    telling = models.ForeignKey(Telling, models.CASCADE, related_name="parts")
+    number = models.PositiveIntegerField()
+    rows = models.BinaryField()
+    ids = models.BinaryField()
+
+    objects: ClassVar[OwnedQuerySet[TellingPart]] = OwnedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["telling", "number"], name="telling_part_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number} of {self.telling_id}"

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from accounts.models import Account
+from accounts.reconciling import KnownBalance
 from accounts.services import is_older
 from accounts.types import INVESTMENT_TYPES, LIABILITY_TYPES
 from connections.quarantine import redact
 from connections.services import find_file_connection
 from dashtam.money import canonical
 from imports.mapping import Signs
+from transactions.reconciling import Check, CheckState, check
 from transactions.services import foresee
 from transactions.types import TransactionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
+    from decimal import Decimal
 
     from accounts.types import Rejected
     from connections.models import Connection
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from dashtam.models import User
     from imports.mapping import MappedFile, Reading
     from transactions.matching import Incoming
-    from transactions.models import Transaction
+    from transactions.types import Effect
 
 # A page shows this many unreadable rows; the import keeps them all.
 SHOWN_UNREADABLE = 50
@@ -35,8 +37,7 @@ SHOWN_UNREADABLE = 50
 def summarise(user: User, mapped: MappedFile, notices: Sequence[str]) -> dict[str, Any]:
     """The preview of one file as JSON: money as decimal text, numbers masked.
 
-    A balance is checked against the one known before: `expected_balance` is that plus the new rows,
-    `difference` how far the file's own balance is from it, both None where nothing can be said.
+    `check` of an account says whether its balances and transactions would agree after the import.
     """
     connection = find_file_connection(user, mapped.source, mapped.login)
     known = _known(user, connection)
@@ -123,42 +124,28 @@ def _account(stored: Account | None, fetched: Fetched, reading: Reading) -> dict
         "rows_fixed": rows_fixed,
         "suggests_rows": not rows_fixed and reading.suggested.rows_turned,
         "suggests_balance": stored is None and reading.suggested.balance_turned,
-        **_check(None if older else stored, fetched, foreseen.settled),
+        "check": _check(stored, fetched, reading, foreseen.effects),
     }
 
 
 def _check(
-    stored: Account | None, fetched: Fetched, settled: Iterable[Transaction]
-) -> dict[str, str | None]:
-    """How far the file's balance is from the one known before and the rows since."""
+    stored: Account | None, fetched: Fetched, reading: Reading, effects: Sequence[Effect]
+) -> dict[str, Any]:
+    """Whether the account would add up around this file, were it imported."""
+    if stored is None:
+        return Check(state=CheckState.NOTHING_YET).as_json()
     data = fetched.account
-    added = [txn for txn in settled if txn.currency == data.currency]
-    if stored is None or stored.balance is None or stored.balance_as_of is None:
-        return _checked(_sum_of(added), None, None)
-    if data.balance is None or data.account_type in INVESTMENT_TYPES:
-        return _checked(_sum_of(added), None, None)
-    since = stored.balance_as_of.date()
-    # What happened before the known balance is part of it already.
-    rows_sum = _sum_of(txn for txn in added if txn.transaction_date >= since)
-    return _checked(rows_sum, stored.balance, data.balance)
-
-
-def _checked(
-    rows_sum: Decimal, opening: Decimal | None, closing: Decimal | None
-) -> dict[str, str | None]:
-    expected = None if opening is None else opening + rows_sum
-    difference = None if expected is None or closing is None else closing - expected
-    return {
-        "opening_balance": _text(opening),
-        "rows_sum": _text(rows_sum),
-        "expected_balance": _text(expected),
-        "difference": _text(difference),
-    }
-
-
-def _sum_of(rows: Iterable[Transaction]) -> Decimal:
-    """The amounts of rows of one currency together."""
-    return sum((txn.amount for txn in rows), Decimal(0))
+    is_investment = data.account_type in INVESTMENT_TYPES
+    amount = data.cash_value if is_investment else data.balance
+    told = []
+    days = {row.day for row in effects} | {reading.period_start, reading.period_end}
+    if amount is not None and data.balance_as_of is not None:
+        balance = KnownBalance(as_of=data.balance_as_of, amount=amount)
+        told.append(balance)
+        days.add(balance.day)
+    known = sorted(day for day in days if day)
+    span = (known[0], known[-1]) if known else None
+    return check(stored, told=told, effects=effects, days=span).as_json()
 
 
 def _unreadable(mapped: MappedFile) -> Iterator[dict[str, Any]]:

@@ -15,27 +15,32 @@ from django.utils.timezone import now
 from connections.errors import Fenced
 from connections.models import Sync
 from connections.provider import provider
+from connections.quarantine import quarantine_without_account
 from connections.saving import (
     Progress,
-    as_payload,
-    counts_of,
+    Steps,
     finish,
-    quarantine_without_account,
     save_all,
+    save_told_accounts,
 )
 from connections.services import fail, file_connection, is_enabled, request_sync, start
-from connections.types import FileLogin, SyncTrigger
+from connections.telling import as_payload, counts_of
+from connections.types import FileLogin, StepKind, SyncTrigger
 from dashtam.events import NewEvent, record
+from dashtam.logs import about
 from dashtam.text import clean_text
 from dashtam.vault import VaultError
+from imports import undoing
 from imports.formats.child import read_in_child
 from imports.formats.types import StatementRefused
+from imports.journal import keep
 from imports.mapping import map_file
 from imports.models import StatementFile
 from imports.preview import chosen_signs, remembered_signs, summarise, with_choice
 from imports.types import StatementStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from connections.models import SyncStep
@@ -133,12 +138,24 @@ def discard(statement: StatementFile) -> StatementStatus | None:
 
 
 def run(sync_id: UUID | str) -> None:
-    """Do a confirmed import: read the file in a child process, save it in fenced chunks."""
+    """Do a confirmed import: read the file in a child process, save it in fenced chunks.
+
+    A sync that takes an import back is done as such.
+    """
     sync = start(sync_id)
     if sync is None:
         # The claim itself ends a sync that crashed too often; its file is to follow.
         _close_all(StatementFile.objects.left_behind().filter(sync_id=sync_id))
         return
+    with about(sync_id=sync.pk, user_id=sync.user_id):
+        taken_back = StatementFile.objects.filter(undo_sync=sync).light().first()
+        if taken_back:
+            undoing.run(sync, taken_back)
+        else:
+            _run(sync)
+
+
+def _run(sync: Sync) -> None:
     statement = StatementFile.objects.filter(sync=sync).first()
     if statement is None:
         _fail(sync, None, "preview_expired", {})
@@ -226,10 +243,21 @@ def _import(sync: Sync, statement: StatementFile) -> None:
         with atomic():
             record(sync.user_id, NewEvent("import.started", _names(statement)))
     mapped = map_file(read_in_child(_opened(statement)), chosen_signs(statement.summary))
+    _begin(sync, mapped)
     save_all(sync, mapped.accounts, Progress(_Teller(statement)))
     if mapped.orphans:
         quarantine_without_account(sync, mapped.orphans)
     finish(sync, also=lambda steps: _complete(statement, mapped, steps))
+
+
+def _begin(sync: Sync, mapped: MappedFile) -> None:
+    """Save the accounts, and in the same transaction what the file says of them, for an undo."""
+    if "accounts_done" in sync.resume_point:
+        return
+    with atomic():
+        told = [one.account for one in mapped.accounts]
+        accounts = save_told_accounts(sync, Steps(sync), told)
+        keep(sync, mapped.accounts, accounts)
 
 
 class _Teller:
@@ -253,6 +281,9 @@ class _Teller:
         return [NewEvent("import.progress", payload)]
 
 
+_COMPLETED = ("status", "rows_done", "rows_total", "imported_at", "content", "counts")
+
+
 def _complete(
     statement: StatementFile, mapped: MappedFile, steps: list[SyncStep]
 ) -> list[NewEvent]:
@@ -261,11 +292,18 @@ def _complete(
     statement.imported_at = now()
     # What was imported is in the tables now; the file itself is no longer needed.
     statement.content = None
-    statement.save(
-        update_fields=["status", "rows_done", "rows_total", "imported_at", "content", "updated_at"]
-    )
+    statement.counts = row_counts(steps)
+    statement.save(update_fields=[*_COMPLETED, "updated_at"])
     counts = as_payload(counts_of(steps))
     return [NewEvent("import.completed", {**_names(statement), "counts": counts})]
+
+
+def row_counts(steps: Sequence[SyncStep]) -> dict[str, int]:
+    """What became of a file's transactions; `quarantined` are all its unreadable rows."""
+    of_rows = [step for step in steps if step.kind == StepKind.TRANSACTIONS]
+    names = ("created", "updated", "unchanged", "ignored")
+    counts = {name: sum(getattr(step, name) for step in of_rows) for name in names}
+    return {**counts, "quarantined": sum(step.quarantined for step in steps)}
 
 
 def _fail(sync: Sync, statement: StatementFile | None, code: str, params: dict[str, str]) -> None:

@@ -10,5 +10,6 @@ urlpatterns = [
     path("<uuid:pk>/", views.statement, name="statement"),
     path("<uuid:pk>/confirm/", views.confirm, name="confirm"),
     path("<uuid:pk>/signs/", views.signs, name="signs"),
+    path("<uuid:pk>/undo/", views.undo, name="undo"),
     path("<uuid:pk>/discard/", views.discard, name="discard"),
 ]

@@ -1,4 +1,4 @@
-"""Bringing a statement file: choose, look, confirm, watch."""
+"""Bringing a statement file: choose, look, confirm, watch, and take back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import Q, Sum
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext
@@ -17,10 +17,9 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.models import Account
 from connections.errors import SyncError
-from connections.models import QuarantinedRecord, SyncStep
-from connections.types import StepKind
+from connections.models import QuarantinedRecord
 from dashtam.people import signed_in
-from imports import services
+from imports import services, undoing
 from imports.formats.reader import MAX_BYTES, MAX_MEGABYTES
 from imports.formats.types import StatementRefused
 from imports.forms import StatementForm
@@ -34,7 +33,7 @@ from imports.uploads import TOO_LARGE
 if TYPE_CHECKING:
     from dashtam.models import User
 
-HISTORY_LENGTH = 50
+HISTORY_PAGE = 25
 # What is no statement at all is 415; a statement that cannot be read is 422.
 NOT_A_STATEMENT = frozenset(
     {"empty_file", "not_a_statement", "html_page", "archive", "pdf", "spreadsheet"}
@@ -87,11 +86,12 @@ def show(
     refusal: StatementRefused | None = None,
 ) -> HttpResponse:
     """The page of the drop zone."""
-    history = StatementFile.objects.for_user(signed_in(request)).light().order_by("-created_at")
+    history = StatementFile.objects.for_user(signed_in(request)).for_history()
+    page = Paginator(history, HISTORY_PAGE).get_page(request.GET.get("page"))
     context = {
         "form": form,
         "refusal": refusal,
-        "history": history[:HISTORY_LENGTH],
+        "page": page,
         "limit_bytes": MAX_BYTES,
         "limit": MAX_MEGABYTES,
     }
@@ -110,26 +110,19 @@ def go_to(request: HttpRequest, statement: StatementFile) -> HttpResponse:
 def statement(request: HttpRequest, pk: UUID) -> HttpResponse:
     """One file, whatever became of it; its live part alone when htmx asks."""
     user = signed_in(request)
-    found = get_object_or_404(StatementFile.objects.for_user(user).light(), pk=pk)
+    found = get_object_or_404(StatementFile.objects.for_user(user).for_history(), pk=pk)
     part = "HX-Request" in request.headers
     template = "imports/_statement.html" if part else "imports/statement_detail.html"
-    is_done = found.status == StatementStatus.IMPORTED
+    is_done = found.status in (StatementStatus.IMPORTED, StatementStatus.UNDONE)
     context = result_of(user, found.sync_id) if is_done and found.sync_id else {}
-    return render(request, template, {"statement": found, **context})
+    can_undo = undoing.can_undo(found)
+    return render(request, template, {"statement": found, "can_undo": can_undo, **context})
 
 
 def result_of(user: User, sync_id: UUID) -> dict[str, Any]:
-    """What became of an imported file: counts, its accounts, the rows that could not be read."""
-    of_transactions = Q(kind=StepKind.TRANSACTIONS)
-    steps = SyncStep.objects.for_user(user).filter(sync_id=sync_id)
+    """An imported file's accounts, and its rows that could not be read."""
     quarantine = QuarantinedRecord.objects.for_user(user).filter(step__sync_id=sync_id)
     return {
-        "outcome": steps.aggregate(
-            created=Sum("created", filter=of_transactions),
-            updated=Sum("updated", filter=of_transactions),
-            known=Sum("unchanged", filter=of_transactions),
-            quarantined=Sum("quarantined"),
-        ),
         "accounts": Account.objects.for_user(user).filter(steps__sync_id=sync_id).distinct(),
         "quarantine": quarantine.order_by("created_at")[:SHOWN_UNREADABLE],
     }
@@ -169,3 +162,26 @@ def signs(request: HttpRequest, pk: UUID) -> HttpResponse:
     except StatementRefused as refusal:
         messages.error(request, refusal_sentence(refusal.code, refusal.params))
     return redirect("imports:statement", pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def undo(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """What taking an import back does; a POST has it done."""
+    user = signed_in(request)
+    found = get_object_or_404(StatementFile.objects.for_user(user).for_history(), pk=pk)
+    if request.method == "POST":
+        return undone(request, found)
+    if not undoing.can_undo(found):
+        return redirect("imports:statement", pk)
+    plan = undoing.plan_of(found)
+    return render(request, "imports/statement_undo.html", {"statement": found, "plan": plan})
+
+
+def undone(request: HttpRequest, found: StatementFile) -> HttpResponse:
+    """Have an import taken back; to its own page, which says how far it is."""
+    try:
+        undoing.request(found, signed_in(request))
+    except (StatementRefused, SyncError) as refusal:
+        code = "undo_in_progress" if refusal.code == "sync_in_progress" else refusal.code
+        messages.error(request, refusal_sentence(code, refusal.params))
+    return redirect("imports:statement", found.pk)

@@ -13,3 +13,10 @@ os.environ.setdefault("DASHTAM_FINGERPRINT_KEY", "dGVzdHMtb25seS1maW5nZXJwcmludC
 os.environ["STATIC_COLLECTED"] = "false"
 os.environ["EMAIL_URL"] = "memorymail://"
 os.environ["LOG_LEVEL"] = "WARNING"
+
+# Test processes that run side by side empty their caches: each has a Redis database of its own.
+_worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+if _worker and os.environ.get("REDIS_URL") and os.environ.get("REDIS_URL_OF") != _worker:
+    _server, _, _number = os.environ["REDIS_URL"].rpartition("/")
+    os.environ["REDIS_URL"] = f"{_server}/{(int(_number) - 1 - int(_worker)) % 16}"
+    os.environ["REDIS_URL_OF"] = _worker

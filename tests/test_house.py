@@ -20,9 +20,9 @@ from tests.factories import make_account
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("dashtam", "accounts", "transactions", "holdings", "connections", "imports")
 # Doors that are open to everybody, and those that have a guard of their own.
-OPEN = ("auth/", "health/", "admin/", "oauth/")
+OPEN = ("auth/", "health/", "metrics", "admin/", "oauth/")
 # What belongs to nobody, or to the installation.
-UNOWNED = {"User", "Installation", "ExchangeRate", "ProviderSetting"}
+UNOWNED = {"User", "Installation", "Heartbeat", "ExchangeRate", "ProviderSetting"}
 
 
 def addresses(patterns=None, prefix="", namespace=""):
@@ -63,8 +63,8 @@ def alices(alice):
 @pytest.mark.parametrize(("path", "name"), ADDRESSES)
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_every_page_turns_strangers_away(client, path, name, method):
-    examples = {"<uuid:pk>": "0192d1a0-0000-7000-8000-000000000000", "<slug:slug>": "schwab"}
-    values = [value for part, value in examples.items() if part in path]
+    examples = {"uuid": "0192d1a0-0000-7000-8000-000000000000", "slug": "schwab"}
+    values = [examples[kind] for kind in re.findall(r"<(\w+):", path)]
     response = getattr(client, method)(reverse(name, args=values))
     assert response.status_code == 302
     assert response.url.startswith("/auth/login/")
@@ -74,8 +74,9 @@ def test_every_page_turns_strangers_away(client, path, name, method):
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_everything_of_alices_is_not_found_by_bob(client, bob, alices, path, name, method):
     client.force_login(bob)
-    pk = alices[name.partition(":")[0]]
-    assert getattr(client, method)(reverse(name, args=[pk])).status_code in {404, 405}
+    pk, kinds = alices[re.split("[:-]", name)[0]], re.findall(r"<(\w+):", path)
+    values = [{"uuid": pk, "slug": "accounts"}[kind] for kind in kinds]
+    assert getattr(client, method)(reverse(name, args=values)).status_code in {404, 405}
 
 
 @pytest.mark.parametrize(

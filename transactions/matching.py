@@ -9,24 +9,59 @@ the plain id then belongs to whichever (date, amount) took it first, and the oth
 from __future__ import annotations
 
 import hashlib
+import json
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING
+from uuid import UUID
 
+from dashtam.bulk import preparation
 from dashtam.money import canonical
+from transactions.models import Transaction
 from transactions.types import TransactionStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
-    from transactions.models import Transaction
+    from dashtam.bulk import Prepare
+    from transactions.models import Written
     from transactions.types import TransactionData
 
+# What a provider says of a transaction; an edit of the person's lives elsewhere.
+FIELDS = (
+    "provider_transaction_id",
+    "transaction_type",
+    "subtype",
+    "status",
+    "amount",
+    "currency",
+    "description",
+    "asset_type",
+    "symbol",
+    "cusip",
+    "isin",
+    "security_name",
+    "quantity",
+    "unit_price",
+    "commission",
+    "transaction_date",
+    "settlement_date",
+    "occurred_at",
+    "raw_type",
+    "pending_provider_id",
+    "is_flagged",
+    "provider_metadata",
+)
+# Those that are read from a row as they are; the id and the metadata are not.
+SAID = FIELDS[1:-1]
+_ASSET_TYPE, _IS_FLAGGED = SAID.index("asset_type"), SAID.index("is_flagged")
+_read_said = attrgetter(*SAID)
 # A pending row may settle this much later and, with a tip, this much larger or smaller.
 SETTLES_WITHIN = timedelta(days=8)
 SETTLES_TO_WITHIN = Decimal("0.25")
@@ -133,6 +168,57 @@ def _day_and_amount(row: TransactionData) -> str:
 def normalised(description: str) -> str:
     """A description without regard to case and spacing, for comparing what two rows say."""
     return " ".join(description.casefold().split())
+
+
+def without_unchanged(
+    rows: Sequence[Incoming], known: Mapping[str, Written]
+) -> tuple[list[UUID], list[Incoming]]:
+    """The stored rows that say word for word what rows of these do, and the rows left, in order.
+
+    Compared is what the database has written (`as_written` with FIELDS), not objects made of it:
+    that is nearly all the work of a sync that brings nothing new. A row whose id others of these
+    claim too is left.
+    """
+    if not known:
+        return [], list(rows)
+    named = Counter(name for row in rows for name in {row.claimed_id, row.other_id})
+    shared = {name for name, count in named.items() if name and count > 1}
+    prepared = _prepared()
+    unchanged, rest = [], []
+    for row in rows:
+        stored = known.get(row.other_id) or known.get(row.claimed_id)
+        is_alone = row.claimed_id not in shared and row.other_id not in shared
+        if stored and is_alone and _is_written(stored, row, prepared):
+            unchanged.append(_as_uuid(stored[0]))
+        else:
+            rest.append(row)
+    return unchanged, rest
+
+
+def _prepared() -> list[tuple[int, Prepare]]:
+    """Where SAID has fields that the driver takes otherwise than rows say them, and how."""
+    fields = {field.attname: field for field in Transaction._meta.concrete_fields}
+    preparations = [(index, preparation(fields[name])) for index, name in enumerate(SAID)]
+    return [(index, prepare) for index, prepare in preparations if prepare]
+
+
+def _is_written(stored: Written, row: Incoming, prepared: Sequence[tuple[int, Prepare]]) -> bool:
+    """Whether a stored row says what this one does.
+
+    Its texts were cleaned when they were stored: what is equal to them would not change by it.
+    """
+    said = list(_read_said(row.data))
+    said[_ASSET_TYPE] = said[_ASSET_TYPE] or ""
+    said[_IS_FLAGGED] = said[_IS_FLAGGED] or stored[1] == row.other_id
+    for index, prepare in prepared:
+        if said[index] is not None:
+            said[index] = prepare(said[index])
+    return stored[2:-1] == tuple(said) and bool(json.loads(stored[-1]) == row.data.metadata)
+
+
+def _as_uuid(value: UUID | str) -> UUID:
+    # SQLite has no type of its own for it.
+    return UUID(value) if isinstance(value, str) else value
 
 
 def settlements(

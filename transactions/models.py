@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
+from django.db import connection as db_connection
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import Account, CoveredPeriod
 from accounts.types import AssetType
+from dashtam.bulk import among, read_moments_fast
 from dashtam.fields import AmountField, CurrencyField, QuantityField, choices
 from dashtam.owned import Owned, OwnedQuerySet
 from transactions.types import TransactionStatus, TransactionSubtype, TransactionType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import date
-    from typing import Any
     from uuid import UUID
 
     # Where a page begins or ends: the date and id of its first or last row.
     Cursor = tuple[date, UUID]
+    # A row as the driver gives it: its own id, the provider's, and the fields asked for.
+    Written = tuple[Any, ...]
 
 # The words of a search beyond these do not narrow it.
 MAX_SEARCH_WORDS = 8
 FILTERS = {
-    "account": "account",
     "transaction_type": "transaction_type",
     "status": "status",
     "date_from": "transaction_date__gte",
@@ -45,6 +48,26 @@ class TransactionPage:
     has_older: bool
 
 
+def _told_by_another() -> models.Exists:
+    """Whether an account that goes before a duplicate knows the day of its row.
+
+    It does where a statement or its connection covers the day, and where it has a row of it.
+    """
+    day, leading = models.OuterRef("transaction_date"), models.OuterRef("account__duplicate_of")
+    goes_before = models.Q(duplicate_of=leading, pk__lt=models.OuterRef("account"))
+    earlier = Account.objects.filter(models.Q(pk=leading) | goes_before)
+    outer_day = models.OuterRef(day)
+    periods = CoveredPeriod.objects.filter(
+        account=models.OuterRef("pk"), first_day__lte=outer_day, last_day__gte=outer_day
+    )
+    rows = Transaction.objects.filter(account=models.OuterRef("pk"), transaction_date=outer_day)
+    # Against the day's beginning: its date would have to be asked of the database row by row.
+    is_read = models.Q(transactions_from__lte=day, transactions_synced_at__gte=day)
+    return models.Exists(
+        earlier.filter(is_read | models.Exists(periods) | models.Exists(rows)).order_by()
+    )
+
+
 class TransactionQuerySet(OwnedQuerySet["Transaction"]):
     """Reads of transactions."""
 
@@ -54,15 +77,29 @@ class TransactionQuerySet(OwnedQuerySet["Transaction"]):
 
     def listed(self) -> TransactionQuerySet:
         """Those a person looks at: once each, and none of invented money in a real house."""
-        once = self.filter(account__duplicate_of=None)
+        once = self.once()
         return once if settings.SANDBOX else once.filter(account__connection__is_sandbox=False)
+
+    def once(self) -> TransactionQuerySet:
+        """Of accounts that are one and the same, each day's by one of them.
+
+        A duplicate's are there on the days that the leading account does not know: nothing of its
+        longer history is lost, and no day is told by both. Of several duplicates the older wins.
+        """
+        return self.filter(models.Q(account__duplicate_of=None) | ~_told_by_another())
+
+    def of_account(self, account: Account) -> TransactionQuerySet:
+        """Those of an account and of its duplicates; of a duplicate its own."""
+        same = [account.pk, *account.duplicates.values_list("pk", flat=True)]
+        # By one id an index leads to the newest at once.
+        return self.filter(account__in=same) if len(same) > 1 else self.filter(account=account)
 
     def pending(self) -> TransactionQuerySet:
         """Those that may still change or vanish."""
         return self.filter(status=TransactionStatus.PENDING)
 
     def matching(self, filters: Mapping[str, Any]) -> TransactionQuerySet:
-        """Those that fit every given filter (names as in FILTERS, and `q`); empty ones are none.
+        """Those that fit every given filter: as in FILTERS, `account` and `q`; empty ones are none.
 
         Each word of `q` must be somewhere: in the description, the security, or the person's edit.
         """
@@ -72,6 +109,8 @@ class TransactionQuerySet(OwnedQuerySet["Transaction"]):
             if name in FILTERS and value not in (None, "")
         }
         rows = self.filter(**given)
+        if filters.get("account"):
+            rows = rows.of_account(filters["account"])
         for word in str(filters.get("q") or "").split()[:MAX_SEARCH_WORDS]:
             rows = rows.filter(
                 models.Q(description__icontains=word)
@@ -81,6 +120,15 @@ class TransactionQuerySet(OwnedQuerySet["Transaction"]):
                 | models.Q(edit__note__icontains=word)
             )
         return rows
+
+    def as_written(self, ids: Collection[str], fields: Sequence[str]) -> dict[str, Written]:
+        """Those with these provider ids, by it: (pk, id, *fields) as the driver gives them."""
+        names = ("pk", "provider_transaction_id", *fields)
+        asked_for = self.filter(among("provider_transaction_id", ids)).values_list(*names)
+        with db_connection.cursor() as cursor:
+            read_moments_fast(cursor)
+            cursor.execute(*asked_for.query.sql_with_params())
+            return {row[1]: row for row in cursor.fetchall()}
 
     def period(self) -> tuple[date | None, date | None]:
         """The first and last day of these; None for both when there are none."""

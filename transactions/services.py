@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from django.db import IntegrityError
@@ -15,49 +16,37 @@ from django.utils.timezone import now
 from accounts.models import Account
 from accounts.types import Counts, Saved
 from dashtam.bulk import bulk_insert
+from dashtam.ids import uuid7
 from dashtam.money import canonical
 from dashtam.text import clean_text
-from transactions.matching import SETTLES_WITHIN, Incoming, settlements
+from transactions.matching import (
+    FIELDS,
+    SAID,
+    SETTLES_WITHIN,
+    Incoming,
+    settlements,
+    without_unchanged,
+)
 from transactions.models import Sighting, Transaction, TransactionRevision
-from transactions.types import TransactionStatus
+from transactions.types import Effect, TransactionStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
     from uuid import UUID
 
     from transactions.types import TransactionData
 
+    # Looks up what is known under the ids of some rows, by id.
+    Known = Callable[[Sequence[Incoming]], dict[str, Any]]
+
 # Rows per transaction of the database: small enough that no other writer waits long.
 CHUNK = 500
 
-# What a provider says of a transaction; an edit of the person's lives elsewhere.
-FIELDS = (
-    "provider_transaction_id",
-    "transaction_type",
-    "subtype",
-    "status",
-    "amount",
-    "currency",
-    "description",
-    "asset_type",
-    "symbol",
-    "cusip",
-    "isin",
-    "security_name",
-    "quantity",
-    "unit_price",
-    "commission",
-    "transaction_date",
-    "settlement_date",
-    "occurred_at",
-    "raw_type",
-    "pending_provider_id",
-    "is_flagged",
-    "provider_metadata",
-)
 # A row that came this far is never pending again; a cancelled one may be listed once more.
 FINAL = (TransactionStatus.SETTLED, TransactionStatus.FAILED)
+_read_said = attrgetter(*SAID)
+_COLUMNS = [field.attname for field in Transaction._meta.concrete_fields]
 _TEXT_LIMITS = {
     "description": 500,
     "symbol": 64,
@@ -74,7 +63,7 @@ class Matched:
 
     new: list[Transaction] = field(default_factory=list)
     changed: list[tuple[Transaction, dict[str, list[Any]]]] = field(default_factory=list)
-    unchanged: list[Transaction] = field(default_factory=list)
+    unchanged: list[UUID] = field(default_factory=list)
     ignored: int = 0
 
     def counts(self) -> Counts:
@@ -117,10 +106,10 @@ def save_transactions(
 
 @dataclass(slots=True)
 class Foreseen:
-    """What saving would do: counts, and the settled rows it would add to the account."""
+    """What saving would do: counts, and what it would do to the account's settled rows."""
 
     counts: Counts = field(default_factory=Counts)
-    settled: list[Transaction] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
 
 
 def foresee(account: Account | None, rows: Sequence[Incoming]) -> Foreseen:
@@ -131,33 +120,56 @@ def foresee(account: Account | None, rows: Sequence[Incoming]) -> Foreseen:
         # Held against an account that is not there, every row is new.
         matched = match(account or Account(), chunk, plan)
         foreseen.counts += matched.counts()
-        settling = (txn for txn, changes in matched.changed if "status" in changes)
-        foreseen.settled += [
-            txn for txn in (*matched.new, *settling) if txn.status == TransactionStatus.SETTLED
-        ]
+        foreseen.effects += _effects(matched)
     return foreseen
 
 
 def match(account: Account, rows: Sequence[Incoming], settled: Mapping[str, UUID]) -> Matched:
-    """Hold one chunk against the stored rows: two statements, nothing written."""
-    by_id = _stored(account, rows)
-    becoming = _becoming(account, rows, settled)
-    matched = Matched()
+    """Hold one chunk against the stored rows: a few statements, nothing written."""
+    known = Transaction.objects.filter(account=account).as_written(_ids(rows), FIELDS[1:])
+    unchanged, rest = without_unchanged(rows, known)
+    matched = Matched(unchanged=unchanged)
+    # Most often nothing of the rest is known at all, or there is no rest.
+    by_id = _stored(account, rest) if known and rest else {}
+    becoming = _becoming(account, rest, settled)
+    hold(rest, by_id, becoming, matched, lambda row, row_id: _new(account, row, row_id))
+    return matched
+
+
+def hold(
+    rows: Iterable[Incoming],
+    by_id: dict[str, Any],
+    becoming: Mapping[str, Any],
+    matched: Matched,
+    make: Callable[[Incoming, str], Any],
+) -> list[tuple[Incoming, Any]]:
+    """Hold rows against known ones, in memory, and return which is which, repeats left out.
+
+    `by_id` and `matched` learn what became of each; `becoming` are the pending rows that some of
+    them are, by the rows' keys; `make` makes the new ones.
+    """
+    held = []
     for row in rows:
         if row.is_repeat:
             matched.ignored += 1
             continue
         row_id, stored = _find(row, by_id, becoming)
         if stored is None:
-            by_id[row_id] = new = _new(account, row, row_id)
-            matched.new.append(new)
+            by_id[row_id] = stored = make(row, row_id)
+            matched.new.append(stored)
         elif stored._state.adding:
             # Told twice in one answer: the last word counts.
             _overwrite(stored, _values(row, row_id))
             matched.ignored += 1
         else:
             _compare(stored, row, row_id, matched)
-    return matched
+        held.append((row, stored))
+    return held
+
+
+def as_stored(row: Incoming, row_id: str) -> dict[str, Any]:
+    """Return what a row says under this id, field by field, as it is stored."""
+    return _values(row, row_id)
 
 
 def plan_settlements(
@@ -168,13 +180,40 @@ def plan_settlements(
     `since` is the first day that the answer covers (None: it covers all).
     """
     vanished = _vanished(account, rows, since)
+    plan = settling(vanished, rows, lambda some: _stored(account, some))
+    return {key: pending.pk for key, pending in plan.items()}
+
+
+def settling(vanished: Sequence[Any], rows: Sequence[Incoming], known: Known) -> dict[str, Any]:
+    """Which newcomers of these rows are vanished pending rows, by their keys.
+
+    `known` looks up what is known under the ids of at most CHUNK rows.
+    """
     if not vanished:
         return {}
     first = min(row.transaction_date for row in vanished) - SETTLES_WITHIN
     last = max(row.transaction_date for row in vanished) + SETTLES_WITHIN
     near = [row for row in rows if first <= row.data.transaction_date <= last]
-    newcomers = [row for chunk in chunks(near) for row in _unknown(account, chunk)]
-    return {row.key: pending.pk for pending, row in settlements(vanished, newcomers)}
+    newcomers = [row for chunk in chunks(near) for row in _unknown(chunk, known(chunk))]
+    return {row.key: pending for pending, row in settlements(vanished, newcomers)}
+
+
+def gone(pending: Iterable[Any], rows: Sequence[Incoming], known: Known) -> list[Any]:
+    """Those pending rows that none of these rows is, nor names as its pending self, newest first.
+
+    Not in the order of their keys: which comes first must not depend on when it was stored.
+    """
+    waiting = sorted(
+        pending, key=lambda txn: (-txn.transaction_date.toordinal(), txn.provider_transaction_id)
+    )
+    ids = {txn.provider_transaction_id for txn in waiting}
+    candidates = [row for row in rows if row.claimed_id in ids or row.other_id in ids]
+    still = {row.data.pending_provider_id for row in rows}
+    for chunk in chunks(candidates):
+        by_id = known(chunk)
+        found = (_find(row, by_id, {})[1] for row in chunk)
+        still |= {txn.provider_transaction_id for txn in found if txn is not None}
+    return [txn for txn in waiting if txn.provider_transaction_id not in still]
 
 
 def cancel_vanished(
@@ -215,10 +254,8 @@ def _save(
 
 def _record_sightings(account: Account, matched: Matched, sync_id: UUID) -> None:
     new = {txn.pk for txn in matched.new}
-    seen = {
-        txn.pk: txn
-        for txn in (*matched.new, *(txn for txn, _ in matched.changed), *matched.unchanged)
-    }
+    changed = (txn.pk for txn, _changes in matched.changed)
+    seen = dict.fromkeys((*new, *changed, *matched.unchanged))
     sightings = [
         Sighting(user_id=account.user_id, sync_id=sync_id, transaction_id=pk, is_creator=pk in new)
         for pk in seen
@@ -227,9 +264,12 @@ def _record_sightings(account: Account, matched: Matched, sync_id: UUID) -> None
 
 
 def _stored(account: Account, rows: Iterable[Incoming]) -> dict[str, Transaction]:
-    ids = {name for row in rows for name in (row.claimed_id, row.other_id) if name}
-    found = Transaction.objects.filter(account=account, provider_transaction_id__in=ids)
+    found = Transaction.objects.filter(account=account, provider_transaction_id__in=_ids(rows))
     return {txn.provider_transaction_id: txn for txn in found}
+
+
+def _ids(rows: Iterable[Incoming]) -> set[str]:
+    return {name for row in rows for name in (row.claimed_id, row.other_id) if name}
 
 
 def _becoming(
@@ -264,39 +304,51 @@ def _find(
     return row_id, settling
 
 
-def _unknown(account: Account, rows: Sequence[Incoming]) -> list[Incoming]:
-    by_id = _stored(account, rows)
+def _unknown(rows: Iterable[Incoming], by_id: dict[str, Any]) -> list[Incoming]:
     return [row for row in rows if not row.is_repeat and _find(row, by_id, {})[1] is None]
 
 
 def _vanished(account: Account, rows: Sequence[Incoming], since: date | None) -> list[Transaction]:
     """The stored pending rows that none of these rows is, nor names as its pending self."""
-    asked_for = Transaction.objects.pending().filter(account=account).newest_first()
+    pending = Transaction.objects.pending().filter(account=account)
     if since:
-        asked_for = asked_for.filter(transaction_date__gte=since)
-    pending = list(asked_for)
-    ids = {txn.provider_transaction_id for txn in pending}
-    candidates = [row for row in rows if row.claimed_id in ids or row.other_id in ids]
-    still = set()
-    for chunk in chunks(candidates):
-        by_id = _stored(account, chunk)
-        found = (_find(row, by_id, {})[1] for row in chunk)
-        still |= {txn.pk for txn in found if txn is not None}
-    named = {row.data.pending_provider_id for row in rows}
-    return [
-        txn for txn in pending if txn.pk not in still and txn.provider_transaction_id not in named
-    ]
+        pending = pending.filter(transaction_date__gte=since)
+    return gone(pending, rows, lambda some: _stored(account, some))
+
+
+def _effects(matched: Matched) -> Iterator[Effect]:
+    """What the new rows bring, and what the changed ones bring and take back."""
+    for txn in (*matched.new, *(txn for txn, _changes in matched.changed)):
+        if txn.status == TransactionStatus.SETTLED:
+            settled_on = txn.settlement_date or txn.transaction_date
+            yield Effect(txn.currency, txn.transaction_date, settled_on, txn.amount)
+    for txn, changes in matched.changed:
+        before = {name: pair[0] for name, pair in changes.items()}
+        if before.get("status", txn.status) == TransactionStatus.SETTLED:
+            day = _day(before.get("transaction_date", txn.transaction_date))
+            settled_on = _day(before.get("settlement_date", txn.settlement_date)) or day
+            amount = Decimal(before.get("amount", txn.amount))
+            yield Effect(before.get("currency", txn.currency), day, settled_on, -amount)
+
+
+def _day(value: Any) -> Any:
+    """A date as `_plain` wrote it, read again."""
+    return date.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _new(account: Account, row: Incoming, row_id: str) -> Transaction:
-    return Transaction(user_id=account.user_id, account=account, **_values(row, row_id))
+    values = _values(row, row_id)
+    values |= {"id": uuid7(), "user_id": account.user_id, "account_id": account.pk}
+    # By position: a model takes so many of them in a third of the time.
+    by_position: list[Any] = [values.get(name) for name in _COLUMNS]
+    return Transaction(*by_position)  # type: ignore[misc]
 
 
 def _compare(stored: Transaction, row: Incoming, row_id: str, matched: Matched) -> None:
     values = _values(row, row_id)
     if values["status"] == TransactionStatus.PENDING and stored.status in FINAL:
         # A late copy of what has settled meanwhile tells nothing new.
-        matched.unchanged.append(stored)
+        matched.unchanged.append(stored.pk)
         return
     changes = {
         name: [_plain(getattr(stored, name)), _plain(value)]
@@ -304,7 +356,7 @@ def _compare(stored: Transaction, row: Incoming, row_id: str, matched: Matched) 
         if getattr(stored, name) != value
     }
     if not changes:
-        matched.unchanged.append(stored)
+        matched.unchanged.append(stored.pk)
         return
     _overwrite(stored, values)
     matched.changed.append((stored, changes))
@@ -317,9 +369,10 @@ def _overwrite(txn: Transaction, values: Mapping[str, Any]) -> None:
 
 def _values(row: Incoming, row_id: str) -> dict[str, Any]:
     data: TransactionData = row.data
-    values = {name: getattr(data, name) for name in FIELDS[1:-1]}
+    values: dict[str, Any] = dict(zip(SAID, _read_said(data), strict=True))
     for name, limit in _TEXT_LIMITS.items():
-        values[name] = clean_text(values[name], limit)
+        if values[name]:
+            values[name] = clean_text(values[name], limit)
     values["provider_transaction_id"] = row_id
     values["asset_type"] = data.asset_type or ""
     values["is_flagged"] = data.is_flagged or bool(row.other_id and row_id == row.other_id)

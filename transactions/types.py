@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from accounts.types import as_word
 
@@ -185,6 +185,18 @@ def _implied(
         return TransactionSubtype.DIVIDEND if has_security else TransactionSubtype.INTEREST
     is_fee = kind == TransactionType.FEE
     return TransactionSubtype.ACCOUNT_FEE if is_fee else TransactionSubtype.UNKNOWN
+
+
+class Effect(NamedTuple):
+    """Money of a currency that settled rows bring to an account (or take) on a day.
+
+    `settlement_day` is the day itself where none is told.
+    """
+
+    currency: str
+    day: date
+    settlement_day: date
+    amount: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,8 +26,15 @@ PROBLEMS = {
         "Ask whoever runs this server."
     ),
     "sync_in_progress": _(
-        "Another statement of this institution is being imported. Confirm again when it is done."
+        "Another statement of this institution is being imported or undone. Try again when "
+        "that is done."
     ),
+    "undo_in_progress": _(
+        "A statement of this institution is being imported or undone at this moment. Try "
+        "again when that is done: nothing was changed."
+    ),
+    "undone_before": _("This import was undone before. Nothing was changed."),
+    "not_imported": _("This file was not imported, so there is nothing to undo."),
     "credentials_decryption_failed": _(
         "The file could not be opened again: the server's keys have changed. Choose the file "
         "again, and tell whoever runs this server."

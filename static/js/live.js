@@ -3,6 +3,7 @@
  *
  * Every event becomes a `live:<category>` CustomEvent on the body (categories portfolio, import,
  * data_sync, provider, security); a part that asks htmx for itself on that event stays current.
+ * It swaps what is inside of it, never itself: htmx would forget what it was told meanwhile.
  * After a gap the server replays what was missed, or says `resync`: then every part is asked again.
  */
 

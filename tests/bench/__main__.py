@@ -10,7 +10,14 @@ from tests import environment  # noqa: F401 - settings from the tests' environme
 from tests.bench.databases import has_postgres, postgres, sqlite
 
 DATABASES = {"sqlite": sqlite, "postgres": postgres}
-BENCHMARKS = ("tests.bench.imports", "tests.bench.live")
+BENCHMARKS = (
+    "tests.bench.imports",
+    "tests.bench.undo",
+    "tests.bench.sync",
+    "tests.bench.due",
+    "tests.bench.live",
+    "tests.bench.backup",
+)
 
 
 def main() -> int:

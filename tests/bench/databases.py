@@ -14,8 +14,11 @@ from psycopg import sql
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Where a local PostgreSQL answers without a password, unless BENCH_POSTGRES_URL says otherwise.
-POSTGRES_URL = os.environ.get("BENCH_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
+# BENCH_POSTGRES_URL, or the server of DATABASE_URL, or a local one that needs no password.
+_GIVEN = os.environ.get("DATABASE_URL", "")
+_SERVER = _GIVEN.rpartition("/")[0] if _GIVEN.startswith("postgres") else ""
+_LOCAL = "postgres://postgres@127.0.0.1:5432"
+POSTGRES_URL = os.environ.get("BENCH_POSTGRES_URL", f"{_SERVER or _LOCAL}/postgres")
 
 
 @contextlib.contextmanager

@@ -98,9 +98,8 @@ def table_sizes() -> dict[str, int]:
 
 def figure(name: str, value: float, unit: str) -> None:
     """One figure, one line."""
-    sys.stdout.write(
-        f"{name} {value:.2f} {unit}\n" if unit != "rows" else f"{name} {value} {unit}\n"
-    )
+    said = value if isinstance(value, int) else f"{value:.2f}"
+    sys.stdout.write(f"{name} {said} {unit}".rstrip() + "\n")
     sys.stdout.flush()
 
 

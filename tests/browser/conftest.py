@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import sync_playwright
 
+from connections.sandbox.bank import Bank
 from tests.browser.person import Person
 from tests.processes import Up, manage
 from tests.requirements import chromium_path
@@ -36,6 +38,40 @@ def server(tmp_path_factory: pytest.TempPathFactory, mail: Path) -> Iterator[Up]
     database = tmp_path_factory.mktemp("browser") / "db.sqlite3"
     assert manage(database, "migrate", "--verbosity=0").returncode == 0
     running = Up(database, "--port=0", EMAIL_URL=f"filemail:///{mail}")
+    try:
+        yield running.is_up()
+        running.end()
+    finally:
+        running.clean_up()
+
+
+@pytest.fixture(scope="session")
+def sandbox_port() -> int:
+    """Where Dashtam in sandbox mode will be: the bank has to know it before."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        number: int = found.getsockname()[1]
+    return number
+
+
+@pytest.fixture(scope="session")
+def bank(sandbox_port: int) -> Iterator[Bank]:
+    """The bank in the box."""
+    callback = f"http://localhost:{sandbox_port}/oauth/schwab/callback"
+    with Bank(size=50, callbacks=[callback]) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def sandbox(
+    bank: Bank, sandbox_port: int, mail: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Up]:
+    """Dashtam in sandbox mode, with this bank in the place of every provider."""
+    database = tmp_path_factory.mktemp("sandbox") / "db.sqlite3"
+    assert manage(database, "migrate", "--verbosity=0").returncode == 0
+    bank_port = bank.url.rpartition(":")[2]
+    wiring = {"SANDBOX": "true", "SANDBOX_PORT": bank_port, "EMAIL_URL": f"filemail:///{mail}"}
+    running = Up(database, f"--port={sandbox_port}", **wiring)
     try:
         yield running.is_up()
         running.end()

@@ -16,6 +16,20 @@ PATIENCE_MS = 20_000
 _numbers = itertools.count(1)
 
 
+def go_to_consent(anna: Person) -> None:
+    """From the catalogue to the provider's own page."""
+    anna.page.goto("/connections/add/schwab/")
+    anna.page.get_by_role("button", name="Continue to Charles Schwab").click()
+    anna.page.wait_for_url("**/schwab/v1/oauth/authorize**")
+
+
+def agree(anna: Person) -> None:
+    """Connect the provider at its own page."""
+    go_to_consent(anna)
+    anna.page.get_by_role("button", name="Allow").click()
+    expect(anna.page.get_by_text("Charles Schwab is connected.")).to_be_visible()
+
+
 class Person:
     """One browser with one person in front of it; `page` is the tab they look at."""
 
@@ -58,7 +72,7 @@ class Person:
         """Come back with the password."""
         self.page.get_by_label("Email").fill(self.email)
         self.page.get_by_label("Password").fill(PASSWORD)
-        self.page.get_by_role("button", name="Sign in").click()
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
 
     def code(self) -> str:
         """The code in the last letter to this person."""

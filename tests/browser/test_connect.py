@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import re
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
-from connections.sandbox.bank import Bank
+from tests.browser.person import agree, go_to_consent
 from tests.connections.journeys import keys
-from tests.processes import Up, manage
+from tests.processes import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from playwright.sync_api import Request
 
+    from connections.sandbox.bank import Bank
     from tests.browser.person import Person
+    from tests.processes import Up
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
@@ -26,46 +25,9 @@ WIDTHS = (390, 1280)
 
 
 @pytest.fixture(scope="module")
-def port() -> int:
-    """Where Dashtam will be: the bank has to know it before."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        number: int = found.getsockname()[1]
-    return number
-
-
-@pytest.fixture(scope="module")
-def bank(port: int) -> Iterator[Bank]:
-    """The bank in the box."""
-    with Bank(size=50, callbacks=[f"http://localhost:{port}/oauth/schwab/callback"]) as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
-def server(bank: Bank, port: int, mail, tmp_path_factory) -> Iterator[Up]:
-    """Dashtam in sandbox mode, with this bank in the place of every provider."""
-    database = tmp_path_factory.mktemp("connect") / "db.sqlite3"
-    assert manage(database, "migrate", "--verbosity=0").returncode == 0
-    bank_port = bank.url.rpartition(":")[2]
-    sandbox = {"SANDBOX": "true", "SANDBOX_PORT": bank_port, "EMAIL_URL": f"filemail:///{mail}"}
-    running = Up(database, f"--port={port}", **sandbox)
-    try:
-        yield running.is_up()
-        running.end()
-    finally:
-        running.clean_up()
-
-
-def go_to_consent(anna: Person) -> None:
-    anna.page.goto("/connections/add/schwab/")
-    anna.page.get_by_role("button", name="Continue to Charles Schwab").click()
-    anna.page.wait_for_url("**/schwab/v1/oauth/authorize**")
-
-
-def agree(anna: Person) -> None:
-    go_to_consent(anna)
-    anna.page.get_by_role("button", name="Allow").click()
-    expect(anna.page.get_by_text("Charles Schwab is connected.")).to_be_visible()
+def server(sandbox: Up) -> Up:
+    """Dashtam with the bank in the box."""
+    return sandbox
 
 
 def send_keys(anna: Person, bank: Bank, *, secret: str = "") -> None:
@@ -149,6 +111,10 @@ def test_without_scripts_everything_works(person):
     anna.page.get_by_role("button", name="Continue to Charles Schwab").click()
     anna.page.get_by_role("button", name="Allow").click()
     expect(anna.page.get_by_text("Charles Schwab is connected.")).to_be_visible()
+    page = anna.page
+    wait_until(lambda: page.reload() and page.get_by_text("Everything was read").count(), "read")
+    page.get_by_role("button", name="Sync anyway").click()
+    wait_until(lambda: page.reload() and page.get_by_text("You asked for it").count(), "asked")
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -105,9 +105,9 @@ def test_the_next_statement_is_checked_against_the_balance_before(alice):
     bring(alice)
     rows = [stmttrn("-34.56", "20240210", "F3", "POWER")]
     february = bank_statement(*rows, balance="1200.00", as_of="20240229")
-    account = preview(alice, february).summary["accounts"][0]
-    assert (account["opening_balance"], account["expected_balance"]) == ("1234.56", "1200")
-    assert account["difference"] == "0"
+    check = preview(alice, february).summary["accounts"][0]["check"]
+    assert (check["state"], check["breaks"]) == ("even", [])
+    assert (check["first"], check["last"]) == ("2024-01-31", "2024-02-29")
 
 
 def test_a_gap_before_the_next_statement_shows_as_a_difference(alice):
@@ -115,7 +115,9 @@ def test_a_gap_before_the_next_statement_shows_as_a_difference(alice):
     april = bank_statement(
         stmttrn("-4.56", "20240410", "F9", "POWER"), balance="1000.00", as_of="20240430"
     )
-    assert preview(alice, april).summary["accounts"][0]["difference"] == "-230"
+    (found,) = preview(alice, april).summary["accounts"][0]["check"]["breaks"]
+    assert (found["expected"], found["difference"]) == ("1230", "-230")
+    assert (found["opening_day"], found["closing_day"]) == ("2024-01-31", "2024-04-30")
 
 
 def test_an_older_statement_adds_rows_and_leaves_the_balance(alice):
