@@ -19,6 +19,7 @@ from accounts.types import (
     BANKING_TYPES,
     INVESTMENT_TYPES,
     LIABILITY_TYPES,
+    AccountData,
     AccountType,
     BalanceChange,
     Counts,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     from django_stubs_ext import StrPromise
 
-    from accounts.types import AccountData
     from dashtam.models import User
 
 EURO = "EUR"
@@ -152,6 +152,20 @@ def new_account(user_id: UUID, connection_id: UUID, row: AccountData) -> Account
         connection_id=connection_id,
         provider_account_id=row.provider_account_id,
         **_values(row),
+    )
+
+
+def as_told(account: Account) -> AccountData:
+    """What a source said of a stored account, without any figures."""
+    return AccountData(
+        provider_account_id=account.provider_account_id,
+        name=account.name,
+        account_type=AccountType(account.account_type),
+        currency=account.currency,
+        account_number_masked=account.account_number_masked,
+        institution_name=account.institution_name,
+        is_active=account.is_active,
+        metadata=account.provider_metadata,
     )
 
 

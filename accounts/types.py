@@ -148,13 +148,15 @@ class AccountData:
 class Rejected:
     """One row that could not be read: a reason code with parameters, and the row itself.
 
-    `payload` is the row as the source wrote it (sealed before it is stored).
+    `payload` is the row as it was written (sealed before it is stored). `source` is what it can be
+    read from again, where the row alone is not enough.
     """
 
     reason: str
     params: Mapping[str, str] = field(default_factory=dict)
     provider_id: str = ""
     payload: str = ""
+    source: str = ""
     is_holding: bool = False
 
 

@@ -18,8 +18,8 @@ from connections.models import Connection, ProviderSetting, QuarantinedRecord, S
 from connections.operators import AT_ONCE, OperatorAdmin, disconnect, run_again, sync_now
 from connections.provider import provider, providers
 from connections.reach import missing_of
+from connections.retrying import retry
 from connections.types import BROKEN, ConnectionStatus, SyncStatus
-from dashtam.admin import ReadOnlyAdmin
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -290,15 +290,42 @@ class SyncAdmin(OperatorAdmin[Sync]):
 
 
 @admin.register(QuarantinedRecord)
-class QuarantinedRecordAdmin(ReadOnlyAdmin[QuarantinedRecord]):
+class QuarantinedRecordAdmin(OperatorAdmin[QuarantinedRecord]):
     """Rows that could not be read; the row itself stays sealed."""
 
-    list_display = ("created_at", "reason", "provider_id", "resolution", "user")
-    fields = ("created_at", "user", "step", "reason", "redacted", "resolution", "resolved_at")
-    list_filter = ("reason", "resolution")
+    list_display = ("created_at", "reason", "provider_id", "times_told", "resolution", "user")
+    fields = (
+        "created_at",
+        "user",
+        "step",
+        "reason",
+        "redacted",
+        "first_told_at",
+        "times_told",
+        "retry",
+        "resolution",
+        "resolved_at",
+    )
+    list_filter = ("reason", "resolution", "step__sync__connection__provider_slug")
     search_fields = ("reason", "provider_id", "user__email")
     list_select_related = ("user",)
     ordering = ("-created_at",)
+    actions = ("try_again",)
+
+    @admin.action(description=_("Try again"), permissions=["operate"])
+    def try_again(self, request: HttpRequest, queryset: QuerySet[QuarantinedRecord]) -> None:
+        """Have each read again from what was kept of it."""
+        rows = list(queryset[:AT_ONCE])
+        asked = retry(QuarantinedRecord.objects.filter(pk__in=[row.pk for row in rows]))
+        for row in rows:
+            self.log_change(request, row, "try_again")
+        self.say_queued(request, len(asked.syncs))
+        for connection in asked.busy:
+            words = gettext("%(name)s is being read right now: try again when that is done.")
+            self.message_user(request, words % {"name": connection}, messages.WARNING)
+        if not asked.rows and not asked.busy:
+            words = gettext("There was nothing to try: the rows are settled, or of no account.")
+            self.message_user(request, words, messages.WARNING)
 
 
 def _provider(row: ProviderSetting) -> type[Provider]:

@@ -17,7 +17,8 @@ from accounts.types import Rejected, SnapshotSource
 from connections.errors import NeedsReauthentication, SyncError
 from connections.quarantine import quarantine
 from connections.reading import AT_ONCE, Current, Ended, Past, Task
-from connections.saving import AccountSaving, Fetched, Steps, pause, save_rows
+from connections.saving import AccountSaving, Fetched, pause, save_rows
+from connections.steps import Steps
 from connections.types import Capability, StepKind, StepStatus
 from dashtam.events import NewEvent, record
 from transactions.matching import from_provider
@@ -76,12 +77,7 @@ class Arrivals:
         self._told_at = 0.0
         self._done: list[str] = list(sync.resume_point.get("current", ()))
         self._pending = self._first_pending()
-        # The kinds of rows, accounts apart, that are asked for and that the provider tells.
-        self._kinds = [
-            kind
-            for kind in (StepKind.TRANSACTIONS, StepKind.HOLDINGS)
-            if kind in sync.asked.kinds and Capability(kind) in source.capabilities
-        ]
+        self._kinds = kinds_asked(sync, source)
 
     def tasks(self, told: Iterable[AccountData]) -> list[Task]:
         """What is to be read of each account, less what was read before the sync was cut off."""
@@ -298,6 +294,15 @@ class Arrivals:
             "sync_id": str(self._sync.pk),
             "account_id": str(account.pk),
         }
+
+
+def kinds_asked(sync: Sync, source: Provider) -> list[StepKind]:
+    """The kinds of rows, accounts apart, that are asked for and that the provider tells."""
+    return [
+        kind
+        for kind in (StepKind.TRANSACTIONS, StepKind.HOLDINGS)
+        if kind in sync.asked.kinds and Capability(kind) in source.capabilities
+    ]
 
 
 def _first_day(account: Account) -> date | None:

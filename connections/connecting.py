@@ -20,7 +20,7 @@ from connections.gathering import gather, home_of, lock
 from connections.models import Connection, SyncStep
 from connections.provider import provider
 from connections.reach import app_of, check_usable, client_of, credentials_of, oauth_of, opened
-from connections.telling import net_worth_events
+from connections.telling import connection_names, net_worth_events
 from connections.types import Capability, ConnectionStatus, StepStatus, SyncStatus
 from dashtam.events import NewEvent, record
 from dashtam.http import Limits
@@ -227,7 +227,7 @@ def _activate(connection: Connection, *, is_new: bool) -> None:
         connection.save(force_insert=True)
     else:
         connection.save(update_fields=SIGNED_IN)
-    record(connection.user_id, NewEvent("provider.connected", names_of(connection)))
+    record(connection.user_id, NewEvent("provider.connected", connection_names(connection)))
 
 
 def directly(errand: Callable[[], Credentials]) -> Credentials:
@@ -313,7 +313,10 @@ def _refresh_locked(
     connection.refresh_started_at = None
     connection.save(update_fields=["credentials", "refresh_started_at", "updated_at"])
     ends_at = oauth.expires_at(fresh)
-    payload = {**names_of(connection), "expires_at": ends_at.isoformat() if ends_at else None}
+    payload = {
+        **connection_names(connection),
+        "expires_at": ends_at.isoformat() if ends_at else None,
+    }
     record(connection.user_id, NewEvent("provider.token.refreshed", payload))
     return fresh
 
@@ -343,7 +346,7 @@ def disconnect(connection: Connection, *, keep_data: bool) -> None:
     """Destroy the credentials; the accounts stay as history (no longer active), or all rows go."""
     with atomic():
         locked = Connection.objects.select_for_update().get(pk=connection.pk)
-        told = NewEvent("provider.disconnected", names_of(locked))
+        told = NewEvent("provider.disconnected", connection_names(locked))
         locked.accounts.update(is_active=False, updated_at=now())
         # What else the person has of its accounts leads from now on, also when these are deleted.
         hand_over(connection.user)
@@ -357,7 +360,7 @@ def disconnect(connection: Connection, *, keep_data: bool) -> None:
 def _replace(connection: Connection) -> None:
     # What it still could fetch is another's now, and would be counted twice.
     _retire(connection)
-    record(connection.user_id, NewEvent("provider.disconnected", names_of(connection)))
+    record(connection.user_id, NewEvent("provider.disconnected", connection_names(connection)))
 
 
 def _retire(connection: Connection) -> None:
@@ -378,10 +381,5 @@ def _retire(connection: Connection) -> None:
     )
 
 
-def names_of(connection: Connection) -> dict[str, str]:
-    """What every event of a connection carries."""
-    return {"connection_id": str(connection.pk), "provider_slug": connection.provider_slug}
-
-
 def _because(connection: Connection, reason: str) -> dict[str, str]:
-    return {**names_of(connection), "reason": reason}
+    return {**connection_names(connection), "reason": reason}

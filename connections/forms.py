@@ -162,3 +162,20 @@ class DisconnectForm(forms.Form):
             ("delete", _("Delete everything that was fetched")),
         ]
     )
+
+
+class DismissForm(forms.Form):
+    """Why a row that could not be read needs no more attention."""
+
+    note = forms.CharField(
+        label=_("Why does it need no more attention?"),
+        max_length=300,
+        error_messages={"required": _("Say in a few words why: you may want to know later.")},
+    )
+
+    def clean_note(self) -> str:
+        """One line, without what no text should have in it."""
+        note = clean_text(self.cleaned_data["note"], 300)
+        if not note:
+            raise forms.ValidationError(self.fields["note"].error_messages["required"])
+        return note

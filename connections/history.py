@@ -15,7 +15,7 @@ from django.utils.timezone import now
 from accounts.models import Account
 from connections.models import Connection, QuarantinedRecord, Sync, SyncStep
 from connections.provider import UnknownProvider, provider, providers
-from connections.types import UNFINISHED, ConnectionStatus, StepKind, StepStatus
+from connections.types import UNFINISHED, ConnectionStatus, Resolution, StepKind, StepStatus
 from transactions.models import TransactionRevision
 
 if TYPE_CHECKING:
@@ -272,7 +272,8 @@ def progress_of(sync: Sync) -> Progress:
 def outcome_of(sync: Sync) -> Outcome:
     """Everything there is to tell of one sync, in a fixed number of statements."""
     steps = list(sync.steps.select_related("account").order_by("account__name", "created_at", "id"))
-    unreadable = QuarantinedRecord.objects.filter(step__sync=sync).select_related("step__account")
+    kept = QuarantinedRecord.objects.filter(step__sync=sync)
+    unreadable = kept.exclude(resolution=Resolution.UNDONE).select_related("step__account")
     revisions = TransactionRevision.objects.filter(sync=sync)
     shown = revisions.select_related("transaction__account", "transaction__edit")
     asked_for = [sync.asked.account_id] if sync.asked.account_id else []

@@ -14,6 +14,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from connections.errors import Fenced
+from connections.set_aside import QuarantinedRecord as QuarantinedRecord
 from connections.states import OAuthState as OAuthState
 from connections.types import (
     TRANSITIONS,
@@ -25,6 +26,7 @@ from connections.types import (
     StepStatus,
     SyncStatus,
     SyncTrigger,
+    SyncWork,
 )
 from dashtam.fields import choices
 from dashtam.owned import Owned, OwnedQuerySet
@@ -239,6 +241,8 @@ class Sync(Owned):
 
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="syncs")
     trigger = models.CharField(max_length=16, choices=choices(SyncTrigger))
+    # What it is for: its queue's worker does one of these.
+    work = models.CharField(max_length=16, choices=choices(SyncWork), default=SyncWork.READ)
     status = models.CharField(max_length=16, choices=choices(SyncStatus), default=SyncStatus.QUEUED)
     force = models.BooleanField(default=False)
     scope = models.JSONField(default=dict, blank=True)
@@ -374,27 +378,3 @@ class SyncStep(Owned):
         self.quarantined += counts.quarantined
         self.cancelled += counts.cancelled
         self.deactivated += counts.deactivated
-
-
-class QuarantinedRecord(Owned):
-    """A row that could not be read: its reason, and the row itself, sealed."""
-
-    step = models.ForeignKey(SyncStep, models.CASCADE, related_name="quarantine")
-    provider_id = models.CharField(max_length=300, blank=True)
-    reason = models.CharField(max_length=64)
-    params = models.JSONField(default=dict, blank=True)
-    payload = models.TextField(blank=True, editable=False)
-    redacted = models.TextField(blank=True)
-    resolution = models.CharField(max_length=16, blank=True)
-    resolved_at = models.DateTimeField(null=True, blank=True)
-
-    objects: ClassVar[OwnedQuerySet[QuarantinedRecord]] = OwnedQuerySet.as_manager()  # type: ignore[assignment]
-
-    class Meta:
-        indexes = [
-            models.Index(fields=["user", "-created_at"], name="quarantine_of_user"),
-            models.Index(fields=["resolved_at"], name="quarantine_resolved"),
-        ]
-
-    def __str__(self) -> str:
-        return self.reason

@@ -22,8 +22,9 @@ from django.urls import reverse
 from django.utils.timezone import now
 from django.utils.translation import override
 
-from connections.connecting import expire, names_of
+from connections.connecting import expire
 from connections.models import CONSENT_WARNING, Connection
+from connections.telling import connection_names
 from connections.types import BROKEN, ConnectionStatus
 from dashtam.events import NewEvent, record
 from dashtam.text import clean_text, display_text
@@ -123,7 +124,10 @@ def _warn(connection: Connection) -> bool:
     with atomic():
         if not unwarned.update(warned_at=now()):
             return False
-        payload = {**names_of(connection), "expires_at": ends_at.isoformat() if ends_at else None}
+        payload = {
+            **connection_names(connection),
+            "expires_at": ends_at.isoformat() if ends_at else None,
+        }
         record(connection.user_id, NewEvent("provider.token.expiring", payload))
     return True
 

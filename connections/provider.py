@@ -154,6 +154,21 @@ class Provider:
         """Every position the account holds now."""
         return iter(())
 
+    @classmethod
+    def read_transactions(
+        cls, rows: object, account: AccountData
+    ) -> Iterator[TransactionData | Rejected]:
+        """What rows of an answer say, one for one; those set aside are read so again after a fix.
+
+        `account` is as it was told, or as it is stored: without figures then.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def read_holdings(cls, rows: object, account: AccountData) -> Iterator[HoldingData | Rejected]:
+        """The same for positions."""
+        raise NotImplementedError
+
     def read(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         """The JSON of a successful answer; any other is raised as `refusal` says."""
         answer = self.api.get(path, params)

@@ -6,13 +6,16 @@ import re
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef, Q
 from django.db.transaction import atomic
+from django.utils.timezone import now
 
 from accounts.types import Counts
 from connections.models import QuarantinedRecord, SyncStep
-from connections.types import StepKind, StepStatus
+from connections.types import Resolution, StepKind, StepStatus, SyncTrigger
 from dashtam.text import clean_text, mask_number
-from dashtam.vault import vault
+from dashtam.vault import fingerprint
+from transactions.models import Transaction
 from transactions.services import CHUNK
 
 if TYPE_CHECKING:
@@ -27,26 +30,15 @@ LONG_NUMBER = re.compile(r"(?<=ACCTID>)[^<]+|(?<![\d.])\d{12,13}(?!\d)|(?<![\d.]
 
 
 def quarantine(step: SyncStep, rejected: Sequence[Rejected]) -> None:
-    """Keep these rows with their reasons inside the caller's transaction, and count them."""
-    ring = vault(settings.DASHTAM_KEYS)
-    records = []
-    for row in rejected:
-        kept = QuarantinedRecord(
-            user_id=step.user_id,
-            step=step,
-            provider_id=clean_text(row.provider_id, 300),
-            reason=row.reason,
-            params=dict(row.params),
-            redacted=redact(row.payload),
-        )
-        place = {
-            "table": kept._meta.label_lower,
-            "row": str(kept.pk),
-            "user": str(kept.user_id),
-            "field": "payload",
-        }
-        kept.payload = ring.seal(row.payload.encode("utf-8", "replace"), **place)
-        records.append(kept)
+    """Keep these rows with their reasons inside the caller's transaction, and count them.
+
+    One that a provider told before, and that is open or was dismissed, takes the earlier's place.
+    """
+    if not rejected:
+        return
+    records = [_record(step, row) for row in rejected]
+    if step.sync.trigger != SyncTrigger.FILE_IMPORT:
+        _take_place(records)
     QuarantinedRecord.objects.bulk_create(records, batch_size=CHUNK)
     step.tally(Counts(fetched=len(records), quarantined=len(records)))
 
@@ -70,3 +62,75 @@ def quarantine_without_account(
             quarantine(step, rejected)
             step.status = StepStatus.SUCCEEDED
             step.save()
+
+
+def close_what_is_over(sync: Sync) -> None:
+    """Close what earlier syncs could not read and this one needed no more, in its transaction.
+
+    A transaction that is saved by now was read after all; a position or an account that was not
+    told again as an unreadable row, though all of them were read, is no more as it was.
+    """
+    earlier = QuarantinedRecord.objects.open().filter(
+        user_id=sync.user_id, step__sync__connection=sync.connection_id
+    )
+    waiting = list(earlier.exclude(step__sync=sync).values_list("pk", flat=True))
+    if not waiting:
+        return
+    rows = QuarantinedRecord.objects.filter(pk__in=waiting)
+    known = Transaction.objects.filter(
+        account=OuterRef("step__account"), provider_transaction_id=OuterRef("provider_id")
+    )
+    rows.exclude(provider_id="").filter(Exists(known)).close(Resolution.READ)
+    steps = SyncStep.objects.filter(sync=sync, status=StepStatus.SUCCEEDED)
+    read = steps.filter(kind=StepKind.HOLDINGS, account=OuterRef("step__account"))
+    over = Q(Exists(read), step__kind=StepKind.HOLDINGS)
+    if sync.asked.is_everything:
+        over |= Q(step__account=None)
+    rows.open().filter(over).close(Resolution.OUTDATED)
+
+
+def _record(step: SyncStep, row: Rejected) -> QuarantinedRecord:
+    kept = QuarantinedRecord(
+        user_id=step.user_id,
+        step=step,
+        provider_id=clean_text(row.provider_id, 300),
+        reason=row.reason,
+        params=dict(row.params),
+        redacted=redact(row.payload),
+    )
+    kept.seal(row.source or row.payload)
+    kept.mark = _mark(step, row)
+    return kept
+
+
+def _mark(step: SyncStep, row: Rejected) -> str:
+    """What tells a row from every other, whenever a provider tells it."""
+    if step.sync.trigger == SyncTrigger.FILE_IMPORT:
+        # Each file stands for itself: one may be taken back and another stay.
+        return ""
+    place = (step.sync.connection_id, step.account_id, step.kind)
+    text = "|".join((*map(str, place), row.provider_id or row.payload))
+    return fingerprint(text, key=settings.DASHTAM_FINGERPRINT_KEY, purpose="unreadable")
+
+
+def _take_place(records: Sequence[QuarantinedRecord]) -> None:
+    """Have these stand for the same rows told earlier, and be dismissed where those were."""
+    waiting = Q(resolved_at=None) | Q(resolution=Resolution.DISMISSED)
+    marks = {one.mark for one in records}
+    earlier = QuarantinedRecord.objects.filter(waiting, user=records[0].user, mark__in=marks)
+    by_mark = {one.mark: one for one in earlier.order_by("created_at")}
+    earlier.erase(Resolution.REPEATED)
+    for one in records:
+        before = by_mark.get(one.mark)
+        by_mark[one.mark] = one
+        if before is None:
+            continue
+        one.times_told = before.times_told + (before.step_id != one.step_id)
+        one.first_told_at = before.first_told_at
+        if before.resolution == Resolution.DISMISSED and before.redacted == one.redacted:
+            one.resolution, one.note = before.resolution, before.note
+            one.resolved_at = now()
+        if before._state.adding:
+            # Told twice in one answer.
+            before.resolution, before.resolved_at = Resolution.REPEATED, now()
+            before.payload = before.redacted = ""

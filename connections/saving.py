@@ -16,9 +16,16 @@ from accounts.models import Account
 from accounts.services import is_older, note_absences, save_accounts, set_balance
 from accounts.types import AccountData, Counts, SnapshotSource
 from connections.models import Connection, Sync, SyncStep
-from connections.quarantine import quarantine
-from connections.telling import balance_event, completed, holdings_event, names_of, net_worth_events
-from connections.types import StepKind, StepStatus, SyncStatus, SyncTrigger
+from connections.quarantine import close_what_is_over, quarantine
+from connections.steps import Steps
+from connections.telling import (
+    balance_event,
+    completed,
+    holdings_event,
+    net_worth_events,
+    sync_names,
+)
+from connections.types import StepKind, StepStatus, SyncStatus, SyncTrigger, SyncWork
 from dashtam.events import NewEvent, record
 from holdings.services import deactivate_missing, save_holdings
 from transactions.services import (
@@ -98,55 +105,11 @@ class Progress:
         return self.tell(self.rows)
 
 
-class Steps:
-    """The steps of one sync, each read or made once: nobody else writes them while it is ours."""
-
-    def __init__(self, sync: Sync) -> None:
-        self._sync = sync
-        self._known: dict[tuple[str, UUID | None], SyncStep] = {
-            (step.kind, step.account_id): step for step in sync.steps.all()
-        }
-
-    def of(self, kind: StepKind, account: Account | None) -> SyncStep:
-        """The step of these rows, made inside the caller's transaction when there is none."""
-        place = (kind, account.pk if account else None)
-        if place not in self._known:
-            self._known[place] = SyncStep.objects.create(
-                user_id=self._sync.user_id, sync=self._sync, kind=kind, account=account
-            )
-        return self._known[place]
-
-    def plan(self, planned: Iterable[tuple[StepKind, Account, StepStatus]]) -> None:
-        """Make those that are to come, so that a page shows what is waited for.
-
-        One that failed before a crash is tried again.
-        """
-        new: dict[tuple[str, UUID | None], SyncStep] = {}
-        for kind, account, status in planned:
-            known = self._known.get((kind, account.pk))
-            if known is None:
-                new[kind, account.pk] = SyncStep(
-                    user_id=self._sync.user_id,
-                    sync=self._sync,
-                    kind=kind,
-                    account=account,
-                    status=status,
-                )
-            elif known.status == StepStatus.FAILED:
-                known.status = status
-                known.save()
-        SyncStep.objects.bulk_create(new.values())
-        self._known |= new
-
-    def all(self) -> list[SyncStep]:
-        """Every one of them."""
-        return list(self._known.values())
-
-
 def save_all(sync: Sync, fetched: Sequence[Fetched], progress: Progress) -> None:
     """Save every account with its rows; Fenced when another worker has taken the sync over."""
     steps = Steps(sync)
-    accounts = save_told_accounts(sync, steps, [one.account for one in fetched])
+    told = [one.account for one in fetched]
+    accounts = save_told_accounts(sync, steps, told, brings=kinds_of(fetched))
     for index, one in enumerate(fetched):
         account = accounts[one.account.provider_account_id]
         rows = len(one.transactions or ()) + len(one.holdings or ())
@@ -158,10 +121,19 @@ def save_all(sync: Sync, fetched: Sequence[Fetched], progress: Progress) -> None
         saving.save({"accounts_done": index + 1, "rows_done": 0})
 
 
+def kinds_of(fetched: Iterable[Fetched]) -> list[StepKind]:
+    """The kinds of rows that accounts brought beside themselves."""
+    kinds = {StepKind.TRANSACTIONS: "transactions", StepKind.HOLDINGS: "holdings"}
+    told = list(fetched)
+    return [
+        kind for kind, name in kinds.items() if any(getattr(one, name) is not None for one in told)
+    ]
+
+
 def finish(
     sync: Sync,
     *,
-    also: Callable[[list[SyncStep]], list[NewEvent]],
+    also: Callable[[list[SyncStep]], list[NewEvent]] = lambda _steps: [],
     status: SyncStatus = SyncStatus.SUCCEEDED,
 ) -> None:
     """End a sync that saved what it could: status, net worth and events in one transaction."""
@@ -172,7 +144,10 @@ def finish(
         sync.finished_at = now()
         sync.resume_point = {}
         sync.save(update_fields=["status", "finished_at", "resume_point", "updated_at"])
-        _note_on_connection(sync)
+        if sync.work == SyncWork.READ:
+            _note_on_connection(sync)
+            if sync.trigger != SyncTrigger.FILE_IMPORT:
+                close_what_is_over(sync)
         events = [*also(steps), *completed(sync, steps), *net_worth_events(sync.user)]
         record(sync.user_id, *events)
 
@@ -188,11 +163,17 @@ def _note_on_connection(sync: Sync) -> None:
 
 
 def save_told_accounts(
-    sync: Sync, steps: Steps, rows: Sequence[AccountData], *, is_whole_list: bool = False
+    sync: Sync,
+    steps: Steps,
+    rows: Sequence[AccountData],
+    *,
+    brings: Iterable[StepKind],
+    is_whole_list: bool = False,
 ) -> dict[str, Account]:
     """Save the accounts, unless an earlier attempt at this sync has done so.
 
-    `is_whole_list`: these are all that the provider tells of; what is not among them is absent.
+    `brings` are the kinds of rows that come next. `is_whole_list`: these are all that the provider
+    tells of; what is not among them is absent.
     """
     ids = [row.provider_account_id for row in rows]
     if "accounts_done" in sync.resume_point:
@@ -200,15 +181,14 @@ def save_told_accounts(
     with atomic():
         sync.hold(accounts_done=0, rows_done=0)
         saved, accounts = save_accounts(sync.user_id, sync.connection_id, rows)
-        # An empty list says nothing about any of them.
-        if is_whole_list and rows:
+        if is_whole_list:
             note_absences(sync.connection_id, ids)
         step = steps.of(StepKind.ACCOUNTS, None)
         step.tally(saved.counts)
         step.status = StepStatus.SUCCEEDED
         step.save()
-        if StepKind.TRANSACTIONS in sync.asked.kinds:
-            record(sync.user_id, NewEvent("sync.transactions.started", names_of(sync)))
+        names = sync_names(sync)
+        record(sync.user_id, *(NewEvent(f"sync.{kind}.started", names) for kind in brings))
     return accounts
 
 

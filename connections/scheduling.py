@@ -12,8 +12,9 @@ from django.db.transaction import atomic
 from django.utils.timezone import now
 
 from connections.models import Connection, Sync
-from connections.provider import fetched_providers, provider
+from connections.provider import fetched_providers
 from connections.reach import disabled_slugs
+from connections.services import task_of
 from connections.types import ConnectionStatus, SyncStatus, SyncTrigger
 from dashtam.bulk import bulk_insert
 from dashtam.queueing import put_all
@@ -80,11 +81,7 @@ def _queue_some(count: int) -> int:
         made = set(
             Sync.objects.filter(pk__in=[sync.pk for sync in syncs]).values_list("pk", flat=True)
         )
-        put_all(
-            (provider(sync.connection.provider_slug).auth.task, str(sync.pk))
-            for sync in syncs
-            if sync.pk in made
-        )
+        put_all((task_of(sync), str(sync.pk)) for sync in syncs if sync.pk in made)
     return len(due)
 
 

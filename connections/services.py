@@ -26,16 +26,18 @@ from connections.models import (
     SyncStep,
 )
 from connections.provider import provider, providers
-from connections.telling import completed, counts_of, names_of
+from connections.telling import completed, connection_names, counts_of, sync_names
 from connections.types import (
     UNFINISHED,
     ConnectionStatus,
     CredentialType,
+    Resolution,
     Scope,
     StepKind,
     StepStatus,
     SyncStatus,
     SyncTrigger,
+    SyncWork,
 )
 from dashtam.events import NewEvent, record
 from dashtam.queueing import put_all, waiting_since
@@ -118,8 +120,7 @@ def _connect(
     connection.become(ConnectionStatus.ACTIVE)
     connection.save()
     _adopt(connection, login)
-    names = {"connection_id": str(connection.pk), "provider_slug": source.slug}
-    record(user.pk, NewEvent("provider.connected", names))
+    record(user.pk, NewEvent("provider.connected", connection_names(connection)))
     return connection
 
 
@@ -154,7 +155,16 @@ def request_undo(connection: Connection) -> Sync:
 
     Inside the caller's transaction; SyncInProgress when another sync of it is unfinished.
     """
-    return _queue(connection, trigger=SyncTrigger.MANUAL)
+    return _queue(connection, trigger=SyncTrigger.MANUAL, work=SyncWork.UNDO)
+
+
+def request_retry(connection: Connection, kinds: Collection[StepKind]) -> Sync:
+    """Queue a sync that reads unreadable rows of these kinds again, from what was kept of them.
+
+    Like `request_undo`: the provider is not asked.
+    """
+    scope = Scope(kinds=frozenset(kinds)).as_json()
+    return _queue(connection, trigger=SyncTrigger.MANUAL, work=SyncWork.RETRY, scope=scope)
 
 
 def _queue(connection: Connection, **fields: object) -> Sync:
@@ -196,8 +206,8 @@ def keep_counts(account: Account) -> None:
 
 
 def forget_unreadable(sync_ids: Collection[UUID]) -> None:
-    """Delete the rows that these syncs could not read; their counts stay."""
-    QuarantinedRecord.objects.filter(step__sync__in=sync_ids).delete()
+    """Erase the rows that these syncs could not read; that there were some stays on record."""
+    QuarantinedRecord.objects.filter(step__sync__in=sync_ids).erase(Resolution.UNDONE)
 
 
 def remove_if_empty(connection: Connection, *, but: Sync) -> list[NewEvent]:
@@ -205,14 +215,15 @@ def remove_if_empty(connection: Connection, *, but: Sync) -> list[NewEvent]:
 
     Its other syncs, if they are at work or keep rows that could not be read, need it still.
     """
-    needed = Q(status__in=UNFINISHED) | Q(steps__quarantine__isnull=False)
+    unread = Q(steps__quarantine__isnull=False, steps__quarantine__resolved_at=None)
+    needed = Q(status__in=UNFINISHED) | unread
     if (
         connection.credential_type != CredentialType.FILE_IMPORT
         or connection.accounts.exists()
         or connection.syncs.exclude(pk=but.pk).filter(needed).exists()
     ):
         return []
-    names = {"connection_id": str(connection.pk), "provider_slug": connection.provider_slug}
+    names = connection_names(connection)
     connection.delete()
     return [NewEvent("provider.disconnected", names)]
 
@@ -245,7 +256,7 @@ def ask(
     except SyncError as problem:
         _record_refusal(connection, scope, problem)
         raise
-    if busy and busy.asked.covers(scope):
+    if busy and busy.work == SyncWork.READ and busy.asked.covers(scope):
         return busy
     in_progress = SyncInProgress(busy.pk if busy else None)
     _record_refusal(connection, scope, in_progress)
@@ -334,7 +345,7 @@ def start(sync_id: UUID | str) -> Sync | None:
         # The first claim of all: not after a crash, nor when it goes on from where it stopped.
         if sync.fence == 1:
             record(
-                sync.user_id, NewEvent(f"sync.{_first_kind(sync.asked)}.started", names_of(sync))
+                sync.user_id, NewEvent(f"sync.{_first_kind(sync.asked)}.started", sync_names(sync))
             )
     return sync
 
@@ -353,7 +364,7 @@ def _end_in_failure(sync: Sync, code: str, params: dict[str, str], *also: NewEve
     sync.finished_at = now()
     sync.save(update_fields=["status", "error_code", "error_params", "finished_at", "updated_at"])
     sync.steps.unfinished().update(status=StepStatus.FAILED, error_code=code, updated_at=now())
-    payload = {**names_of(sync), "error_code": code}
+    payload = {**sync_names(sync), "error_code": code}
     failed = NewEvent(f"sync.{_first_kind(sync.asked)}.failed", payload)
     record(sync.user_id, *also, failed)
 

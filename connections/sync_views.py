@@ -28,6 +28,7 @@ from connections.history import (
 )
 from connections.models import Connection, Sync
 from connections.provider import provider
+from connections.retrying import open_count
 from connections.templatetags.reasons import problem_sentence, provider_name
 from connections.types import StepKind
 from dashtam.people import signed_in
@@ -121,8 +122,9 @@ def one_sync(request: HttpRequest, pk: UUID, sync_pk: UUID) -> HttpResponse:
 
 @require_safe
 def attention_part(request: HttpRequest) -> HttpResponse:
-    """The connections that a person should look at, as a part of other pages."""
-    context = {"attention": attention(signed_in(request))}
+    """The connections and rows that a person should look at, as a part of other pages."""
+    user = signed_in(request)
+    context = {"attention": attention(user), "unreadable": open_count(user)}
     return render(request, "connections/_attention.html", context)
 
 

@@ -10,21 +10,22 @@ from django.db import InterfaceError, OperationalError
 from django.db.transaction import atomic
 
 from accounts.types import AccountData, Rejected
-from connections.arriving import Arrivals
+from connections import retrying
+from connections.arriving import Arrivals, kinds_asked
 from connections.connecting import expire, open_provider
 from connections.errors import Fenced, NeedsReauthentication, SyncError
 from connections.models import Connection
 from connections.quarantine import quarantine_without_account
 from connections.reading import Desk, Tick
 from connections.saving import (
-    Steps,
     finish,
     known_accounts,
     save_told_accounts,
 )
 from connections.scheduling import plan_after_failure, plan_after_success
 from connections.services import enqueue, fail, start
-from connections.types import ConnectionStatus, StepKind, StepStatus, SyncStatus
+from connections.steps import Steps
+from connections.types import ConnectionStatus, StepKind, StepStatus, SyncStatus, SyncWork
 from dashtam.logs import about
 from dashtam.vault import VaultError
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from accounts.models import Account
     from connections.models import Sync
+    from connections.provider import Provider
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,10 @@ def run(sync_id: UUID | str) -> None:
 
 def _run(sync: Sync) -> None:
     try:
-        _sync(sync)
+        if sync.work == SyncWork.RETRY:
+            retrying.run(sync)
+        else:
+            _sync(sync)
     except Fenced:
         logger.warning("sync %s: another worker took over", sync.pk)
     except NeedsReauthentication as refusal:
@@ -78,7 +83,7 @@ def _sync(sync: Sync) -> None:
     desk, steps = Desk(), Steps(sync)
     with open_provider(sync.connection, through=desk.do) as source, desk:
         told = list(source.accounts())
-        arrivals = Arrivals(sync, source, _accounts(sync, steps, told), steps)
+        arrivals = Arrivals(sync, source, _accounts(sync, source, steps, told), steps)
         desk.read(source, arrivals.tasks(_each_once(told)))
         _take_all(sync, desk, arrivals)
     if arrivals.is_stopped:
@@ -88,7 +93,7 @@ def _sync(sync: Sync) -> None:
 
 
 def _accounts(
-    sync: Sync, steps: Steps, told: Sequence[AccountData | Rejected]
+    sync: Sync, source: Provider, steps: Steps, told: Sequence[AccountData | Rejected]
 ) -> dict[str, Account]:
     """The stored accounts that this sync is about, by the provider's id."""
     rows = [row for row in told if isinstance(row, AccountData)]
@@ -98,7 +103,8 @@ def _accounts(
     if StepKind.ACCOUNTS not in sync.asked.kinds:
         return _asked_for(sync, [row.provider_account_id for row in rows])
     is_whole_list = sync.asked.is_everything and not unread
-    accounts = save_told_accounts(sync, steps, rows, is_whole_list=is_whole_list)
+    brings = kinds_asked(sync, source)
+    accounts = save_told_accounts(sync, steps, rows, brings=brings, is_whole_list=is_whole_list)
     if unread:
         quarantine_without_account(sync, unread)
     return accounts
@@ -142,11 +148,7 @@ def _put_back(sync: Sync) -> None:
 
 def _end(sync: Sync, steps: Steps, arrivals: Arrivals) -> None:
     failed = [step for step in steps.all() if step.status == StepStatus.FAILED]
-    finish(
-        sync,
-        status=SyncStatus.PARTIAL if failed else SyncStatus.SUCCEEDED,
-        also=lambda _steps: [],
-    )
+    finish(sync, status=SyncStatus.PARTIAL if failed else SyncStatus.SUCCEEDED)
     waits = [getattr(problem, "retry_at", None) for problem in arrivals.failures]
     if failed:
         _plan_another_try(sync, max(filter(None, waits), default=None))
@@ -180,6 +182,7 @@ def _fail(
     try:
         with atomic():
             fail(sync, code, params)
-            _plan_another_try(sync, not_before)
+            if sync.work == SyncWork.READ:
+                _plan_another_try(sync, not_before)
     except Fenced:
         logger.warning("sync %s: another worker took over", sync.pk)

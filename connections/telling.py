@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from accounts.models import Account
     from accounts.types import BalanceChange
-    from connections.models import Sync, SyncStep
+    from connections.models import Connection, Sync, SyncStep
     from dashtam.models import User
 
 
@@ -29,7 +29,7 @@ def completed(sync: Sync, steps: Sequence[SyncStep]) -> list[NewEvent]:
         total = counts_of(of_kind)
         count = total.fetched - total.quarantined
         payload = {
-            **names_of(sync),
+            **sync_names(sync),
             "counts": as_payload(total),
             _COUNT_NAMES[kind]: count,
         }
@@ -59,7 +59,12 @@ _COUNT_NAMES = {
 }
 
 
-def names_of(sync: Sync) -> dict[str, str]:
+def connection_names(connection: Connection) -> dict[str, str]:
+    """What every event of a connection carries."""
+    return {"connection_id": str(connection.pk), "provider_slug": connection.provider_slug}
+
+
+def sync_names(sync: Sync) -> dict[str, str]:
     """What every event of a sync carries."""
     names = {"connection_id": str(sync.connection_id), "sync_id": str(sync.pk)}
     wanted = sync.asked.account_id

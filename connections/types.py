@@ -120,6 +120,28 @@ class SyncTrigger(StrEnum):
     FILE_IMPORT = "file_import"
 
 
+class SyncWork(StrEnum):
+    """What a sync is for: it reads, takes an import back, or tries unreadable rows again."""
+
+    READ = "read"
+    UNDO = "undo"
+    RETRY = "retry"
+
+
+class Resolution(StrEnum):
+    """What became of a row that could not be read; none of these while it is open.
+
+    `read`: it is saved now. `repeated`: a later sync was told it again, and keeps it. `outdated`:
+    something newer was read since. `undone`: the import that brought it was taken back.
+    """
+
+    READ = "read"
+    REPEATED = "repeated"
+    OUTDATED = "outdated"
+    DISMISSED = "dismissed"
+    UNDONE = "undone"
+
+
 class StepKind(StrEnum):
     """What one step of a sync saves."""
 

@@ -2,12 +2,18 @@
 
 from django.urls import path
 
-from connections import sync_views, views
+from connections import sync_views, unreadable_views, views
 
 app_name = "connections"
 urlpatterns = [
     path("", views.connections, name="list"),
     path("attention/", sync_views.attention_part, name="attention"),
+    path("unreadable/", unreadable_views.rows, name="unreadable"),
+    path("unreadable/retry/", unreadable_views.retry, name="retry-unreadable"),
+    path("unreadable/dismiss/", unreadable_views.dismiss, name="dismiss-unreadable"),
+    path("unreadable/<uuid:pk>/retry/", unreadable_views.retry_one, name="retry-row"),
+    path("unreadable/<uuid:pk>/dismiss/", unreadable_views.dismiss_one, name="dismiss-row"),
+    path("unreadable/<uuid:pk>/reopen/", unreadable_views.reopen, name="reopen-row"),
     path("add/", views.catalogue, name="add"),
     path("add/<slug:slug>/", views.connect, name="connect"),
     path("<uuid:pk>/", sync_views.connection, name="detail"),

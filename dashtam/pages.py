@@ -27,6 +27,7 @@ from accounts.services import NetWorthView, Worth, grouped, net_worth, recalcula
 from accounts.twins import CannotJoin, apart_from, suggestions
 from connections.history import attention
 from connections.joining import join_accounts, keep_accounts_apart, separate_account
+from connections.retrying import open_count
 from dashtam.models import Event, User
 from dashtam.money import CURRENCIES
 from dashtam.people import signed_in
@@ -45,7 +46,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     context = portfolio(user)
     if "HX-Request" not in request.headers:
         # A live part of its own.
-        context["attention"] = attention(user)
+        context |= {"attention": attention(user), "unreadable": open_count(user)}
     return render(request, page_or_part(request, "dashboard"), context)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from accounts import services as account_services
 from accounts.models import Account
 from connections.models import SyncStep
-from connections.types import SyncTrigger
+from connections.types import SyncTrigger, SyncWork
 from holdings import services as holding_services
 from holdings.models import Holding
 from imports.journal import told_of
@@ -130,7 +130,7 @@ def change_of(
 
 def _is_read(account: Account) -> bool:
     """Whether a connection reads it too: then nobody knows what of it only the files told."""
-    steps = SyncStep.objects.filter(account=account)
+    steps = SyncStep.objects.filter(account=account, sync__work=SyncWork.READ)
     return steps.exclude(sync__trigger=SyncTrigger.FILE_IMPORT).exists()
 
 

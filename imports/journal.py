@@ -15,6 +15,8 @@ from decimal import Decimal
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from django.db.models import Max
+
 from accounts.types import AccountData, AccountType, AssetType
 from connections.types import SyncStatus
 from holdings.types import HoldingData
@@ -61,6 +63,7 @@ _READERS: dict[str, Callable[[Any], object]] = {
 class Told:
     """What one statement said of one account, and how much of it was saved.
 
+    `is_more`: rows that could be read only later; of the account nothing is told with them.
     `saved_rows` counts the rows that were saved of an import that failed in the middle; None when
     all of it was. `moment` is when it was imported. `is_known` is False where it was found out
     from the rows it left: then it says no more of the account than its balance.
@@ -74,6 +77,7 @@ class Told:
     has_all_pending: bool = False
     has_unread: bool = False
     has_unread_holdings: bool = False
+    is_more: bool = False
     saved_rows: int | None = None
     is_known: bool = True
 
@@ -101,6 +105,37 @@ def keep(sync: Sync, fetched: Sequence[Fetched], accounts: Mapping[str, Account]
         )
         telling.save(force_insert=True)
         TellingPart.objects.bulk_create(_packed(telling, one.transactions or ()), batch_size=20)
+
+
+def keep_more(
+    sync: Sync,
+    account: Account,
+    *,
+    rows: Sequence[Incoming] = (),
+    holdings: Sequence[HoldingData] | None = None,
+) -> None:
+    """Keep rows of a statement that could be read only now, in the transaction that saves them."""
+    tellings = Telling.objects.filter(sync=sync)
+    first = tellings.filter(account=account).earliest("created_at", "position")
+    last = tellings.aggregate(last=Max("position"))["last"]
+    telling = Telling(
+        user_id=sync.user_id,
+        sync=sync,
+        account=account,
+        position=last + 1,
+        said={"is_more": True},
+        account_data=first.account_data,
+        holdings=None if holdings is None else pack(holdings),
+    )
+    telling.save(force_insert=True)
+    TellingPart.objects.bulk_create(_packed(telling, rows), batch_size=20)
+
+
+def telling_of(sync: Sync, account: Account) -> Told | None:
+    """What one statement said of an account; None where that was not kept."""
+    tellings = Telling.objects.filter(sync=sync, account=account).select_related("sync")
+    first = tellings.order_by("created_at", "position").first()
+    return _told(first) if first else None
 
 
 def told_of(account: Account) -> list[Told]:
@@ -204,7 +239,7 @@ def _told(telling: Telling) -> Told:
 
 def _saved_rows(telling: Telling) -> int | None:
     """How much a failed import saved of an account before it ended; None for all."""
-    if telling.sync.status == SyncStatus.SUCCEEDED:
+    if telling.sync.status == SyncStatus.SUCCEEDED or telling.said.get("is_more"):
         return None
     point = telling.sync.resume_point
     done = point.get("accounts_done", 0)

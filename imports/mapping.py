@@ -213,7 +213,7 @@ def _number(account: ParsedAccount) -> str:
 
 def _fetched(account: ParsedAccount, key: str, signs: Signs, institution_name: str) -> Fetched:
     is_investment = account.account_type in INVESTMENT_TYPES
-    rows = [_turned(row) for row in account.transactions] if signs.rows_turned else None
+    rows = [turned(row) for row in account.transactions] if signs.rows_turned else None
     return Fetched(
         account=_account_data(account, key, signs, institution_name),
         transactions=from_file(account.transactions if rows is None else rows),
@@ -245,7 +245,7 @@ def covered_days(account: ParsedAccount) -> tuple[date, date] | None:
     return (first, last) if first <= last else None
 
 
-def _turned(row: TransactionData) -> TransactionData:
+def turned(row: TransactionData) -> TransactionData:
     """The row with its sign turned round, and what it then is: money spent, or paid back."""
     words = {
         TransactionSubtype.REFUND: TransactionSubtype.PURCHASE,

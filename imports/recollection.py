@@ -7,11 +7,11 @@ balances it added. What it said of names, holdings and rows it did not add is no
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from accounts.models import BalanceSnapshot
-from accounts.types import AccountData, AccountType
+from accounts.services import as_told
 from connections.models import Sync
 from connections.types import SyncTrigger
 from transactions.matching import FIELDS, Incoming
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from accounts.models import Account
+    from accounts.types import AccountData
 
     Said = dict[UUID, dict[str, Any]]
 
@@ -100,14 +101,8 @@ def _account_data(account: Account, sync: Sync) -> AccountData:
     added = BalanceSnapshot.objects.filter(account=account, sync=sync).first()
     as_of = added.as_of if added else None
     balances: Iterable[str] = ("balance", "available_balance", "holdings_value", "cash_value")
-    return AccountData(
-        provider_account_id=account.provider_account_id,
-        name=account.name,
-        account_type=AccountType(account.account_type),
-        currency=account.currency,
-        account_number_masked=account.account_number_masked,
-        institution_name=account.institution_name,
-        is_active=account.is_active,
+    return replace(
+        as_told(account),
         metadata={
             **account.provider_metadata,
             "told_as_of": as_of.isoformat() if as_of else None,

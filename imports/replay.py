@@ -23,7 +23,7 @@ from transactions.types import TransactionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
     from uuid import UUID
 
     from accounts.models import Account
@@ -50,6 +50,8 @@ class Book:
 
     def open(self, told: Sequence[Told]) -> None:
         """Save what one statement says of the account itself."""
+        if told[0].is_more:
+            return
         if self.account is None:
             user_id, connection_id = self.stored.user_id, self.stored.connection_id
             self.account = new_account(user_id, connection_id, told[-1].account)
@@ -63,6 +65,9 @@ class Book:
         if self.account is None or told.saved_rows == 0:
             return
         older = is_older(self.account, told.account)
+        if told.is_more:
+            self._take_more(told, numbered, older=older)
+            return
         kept = [one for one in numbered if not (older and _is_pending(one[1]))]
         rows = [row for _number, row in kept]
         plan = {} if older else self.ledger.plan(rows)
@@ -76,18 +81,31 @@ class Book:
         self._take_balance(told, as_of)
         self._note(told, rows)
 
+    def _take_more(
+        self, told: Told, numbered: Sequence[tuple[int, Incoming]], *, older: bool
+    ) -> None:
+        self.ledger.save(numbered, {}, told.sync_id)
+        self._go_through([row for _number, row in numbered])
+        if not older:
+            self._hold(told)
+
     def _take_holdings(self, told: Told) -> None:
-        if told.holdings is None or self.account is None:
+        if told.holdings is None:
             return
         self.holdings_as_of = told.account.balance_as_of or self.holdings_as_of
-        for offset in range(0, len(told.holdings), CHUNK):
-            chunk = told.holdings[offset : offset + CHUNK]
-            new, _changed, _ignored = compare(self.account, self.holdings, chunk)
-            self.holdings.update(new)
+        self._hold(told)
         held = {row.provider_holding_id for row in told.holdings if row.quantity}
         if held and not told.has_unread_holdings:
             for key in self.holdings.keys() - held:
                 self.holdings[key].is_active = False
+
+    def _hold(self, told: Told) -> None:
+        if told.holdings is None or self.account is None:
+            return
+        for offset in range(0, len(told.holdings), CHUNK):
+            chunk = told.holdings[offset : offset + CHUNK]
+            new, _changed, _ignored = compare(self.account, self.holdings, chunk)
+            self.holdings.update(new)
 
     def _take_balance(self, told: Told, as_of: datetime) -> None:
         account, data = self.account, told.account
@@ -107,10 +125,12 @@ class Book:
         account.last_synced_at = account.transactions_synced_at = told.moment
         if told.holdings is not None:
             account.holdings_synced_at = told.moment
-        dates = [row.data.transaction_date for row in rows]
-        account.transactions_through = max(
-            filter(None, [account.transactions_through, *dates]), default=None
-        )
+        self._go_through(rows)
+
+    def _go_through(self, rows: Sequence[Incoming]) -> None:
+        if self.account:
+            known = [self.account.transactions_through, *(_day(row) for row in rows)]
+            self.account.transactions_through = max(filter(None, known), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +158,21 @@ def replay(
     others = list(of_account.exclude(sync__in=sources).values(*_SNAPSHOT))
     dated = dict(of_account.filter(sync__in=sources).values_list("sync", "as_of"))
     books = Book(account, others), Book(account, others)
-    for number, (sync_id, of_one) in enumerate(groupby(told, key=lambda one: one.sync_id)):
+    counts = {sync_id: number * ROWS_OF_SOURCE for number, sync_id in enumerate(sources)}
+    for (sync_id, _is_more), of_one in groupby(told, key=lambda one: (one.sync_id, one.is_more)):
         beat()
         group = list(of_one)
         telling = books[:1] if sync_id in without else books
         for book in telling:
             book.open(group)
-        count = number * ROWS_OF_SOURCE
         for one in group:
-            numbered = list(enumerate(one.rows(), start=count))
-            count += len(numbered)
+            numbered = list(enumerate(one.rows(), start=counts[sync_id]))
+            counts[sync_id] += len(numbered)
             for book in telling:
                 book.take(one, numbered, dated.get(sync_id, one.moment))
-    return Replay(*books, sources, {one.sync_id: one.moment for one in told})
+    # Of a statement some of whose rows were read later, when it was imported.
+    moments = {one.sync_id: one.moment for one in reversed(told)}
+    return Replay(*books, sources, moments)
 
 
 _SNAPSHOT = (
@@ -161,6 +183,10 @@ _SNAPSHOT = (
     "currency",
     "as_of",
 )
+
+
+def _day(row: Incoming) -> date:
+    return row.data.transaction_date
 
 
 def _is_pending(row: Incoming) -> bool:

@@ -18,19 +18,20 @@ from connections.provider import provider
 from connections.quarantine import quarantine_without_account
 from connections.saving import (
     Progress,
-    Steps,
     finish,
+    kinds_of,
     save_all,
     save_told_accounts,
 )
 from connections.services import fail, file_connection, is_enabled, request_sync, start
+from connections.steps import Steps
 from connections.telling import as_payload, counts_of
-from connections.types import FileLogin, StepKind, SyncTrigger
+from connections.types import FileLogin, StepKind, SyncTrigger, SyncWork
 from dashtam.events import NewEvent, record
 from dashtam.logs import about
 from dashtam.text import clean_text
 from dashtam.vault import VaultError
-from imports import undoing
+from imports import rereading, undoing
 from imports.formats.child import read_in_child
 from imports.formats.types import StatementRefused
 from imports.journal import keep
@@ -140,7 +141,7 @@ def discard(statement: StatementFile) -> StatementStatus | None:
 def run(sync_id: UUID | str) -> None:
     """Do a confirmed import: read the file in a child process, save it in fenced chunks.
 
-    A sync that takes an import back is done as such.
+    A sync that takes an import back, or tries unreadable rows again, is done as such.
     """
     sync = start(sync_id)
     if sync is None:
@@ -148,11 +149,12 @@ def run(sync_id: UUID | str) -> None:
         _close_all(StatementFile.objects.left_behind().filter(sync_id=sync_id))
         return
     with about(sync_id=sync.pk, user_id=sync.user_id):
-        taken_back = StatementFile.objects.filter(undo_sync=sync).light().first()
-        if taken_back:
-            undoing.run(sync, taken_back)
-        else:
+        if sync.work == SyncWork.READ:
             _run(sync)
+        elif sync.work == SyncWork.UNDO:
+            undoing.run(sync, StatementFile.objects.light().get(undo_sync=sync))
+        else:
+            rereading.run(sync)
 
 
 def _run(sync: Sync) -> None:
@@ -256,7 +258,8 @@ def _begin(sync: Sync, mapped: MappedFile) -> None:
         return
     with atomic():
         told = [one.account for one in mapped.accounts]
-        accounts = save_told_accounts(sync, Steps(sync), told)
+        brings = kinds_of(mapped.accounts)
+        accounts = save_told_accounts(sync, Steps(sync), told, brings=brings)
         keep(sync, mapped.accounts, accounts)
 
 

@@ -18,6 +18,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from accounts.models import Account
 from connections.errors import SyncError
 from connections.models import QuarantinedRecord
+from connections.types import Resolution
 from dashtam.people import signed_in
 from imports import services, undoing
 from imports.formats.reader import MAX_BYTES, MAX_MEGABYTES
@@ -121,7 +122,8 @@ def statement(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 def result_of(user: User, sync_id: UUID) -> dict[str, Any]:
     """An imported file's accounts, and its rows that could not be read."""
-    quarantine = QuarantinedRecord.objects.for_user(user).filter(step__sync_id=sync_id)
+    kept = QuarantinedRecord.objects.for_user(user).filter(step__sync_id=sync_id)
+    quarantine = kept.exclude(resolution=Resolution.UNDONE).select_related("step__account")
     return {
         "accounts": Account.objects.for_user(user).filter(steps__sync_id=sync_id).distinct(),
         "quarantine": quarantine.order_by("created_at")[:SHOWN_UNREADABLE],

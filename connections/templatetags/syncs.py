@@ -14,7 +14,15 @@ from django.utils.translation import get_language, gettext, ngettext, to_locale
 from django.utils.translation import gettext_lazy as _
 
 from accounts.types import AssetType
-from connections.types import Scope, StepKind, StepStatus, SyncStatus, SyncTrigger
+from connections.types import (
+    Resolution,
+    Scope,
+    StepKind,
+    StepStatus,
+    SyncStatus,
+    SyncTrigger,
+    SyncWork,
+)
 from dashtam.fields import choices
 from dashtam.templatetags.money import ago, change, day, money, price, quantity, shown
 from transactions.types import TransactionStatus, TransactionSubtype, TransactionType
@@ -25,7 +33,7 @@ if TYPE_CHECKING:
 
     from accounts.models import Account
     from connections.history import Health, KindTotal, Progress, SyncLine
-    from connections.models import Sync, SyncStep
+    from connections.models import QuarantinedRecord, Sync, SyncStep
     from transactions.models import TransactionRevision
 
 register = template.Library()
@@ -37,6 +45,17 @@ TRIGGERS = {
     SyncTrigger.SCHEDULED: _("By itself, on schedule"),
     SyncTrigger.WEBHOOK: _("The provider said that something is new"),
     SyncTrigger.FILE_IMPORT: _("You imported a file"),
+}
+WORKS = {
+    SyncWork.UNDO: _("An import taken back"),
+    SyncWork.RETRY: _("Unreadable rows tried again"),
+}
+# What became of a row that could not be read.
+RESOLUTIONS = {
+    Resolution.READ: _("Saved since"),
+    Resolution.REPEATED: _("Told again later"),
+    Resolution.OUTDATED: _("Out of date"),
+    Resolution.DISMISSED: _("Dismissed"),
 }
 LABELS = {
     SyncStatus.QUEUED: _("Waiting"),
@@ -148,6 +167,12 @@ def trigger_words(sync: Sync) -> str:
 
 
 @register.filter
+def resolution_label(row: QuarantinedRecord) -> str:
+    """What became of a row that could not be read; empty while it is open."""
+    return str(RESOLUTIONS.get(Resolution(row.resolution), "")) if row.resolution else ""
+
+
+@register.filter
 def sync_label(sync: Sync) -> str:
     """Where a sync is in its life."""
     return str(LABELS[SyncStatus(sync.status)])
@@ -168,6 +193,8 @@ def sync_icon(sync: Sync) -> str:
 @register.filter
 def scope_words(line: SyncLine) -> str:
     """What was asked to be read."""
+    if line.sync.work != SyncWork.READ:
+        return str(WORKS[SyncWork(line.sync.work)])
     if line.sync.trigger == SyncTrigger.FILE_IMPORT:
         return gettext("One statement file")
     scope = line.sync.asked

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 
 from accounts.types import Rejected
@@ -18,8 +19,9 @@ from imports.formats.ofx_accounts import (
 )
 from imports.formats.ofx_bank import Context
 from imports.formats.ofx_holdings import holding_from, merged, securities_from
+from imports.formats.ofx_investment import security_key
 from imports.formats.ofx_leaves import leaves
-from imports.formats.ofx_scan import Row, Section
+from imports.formats.ofx_scan import Section
 from imports.formats.ofx_text import Document, normalise
 from imports.formats.ofx_values import Limits, RowRejectedError
 from imports.formats.ofx_worth import Stated, listed_balances, value_account
@@ -32,6 +34,15 @@ MAX_MESSAGE = 300
 _PRODUCT = re.compile(
     r"<ACCTID>([^<]{1,100})(?=<)(?:(?!<ACCTID>).){0,400}?<USPRODUCTTYPE>([^<]{1,30})", re.DOTALL
 )
+
+# What a statement of one row alone needs around it.
+_LISTS = {
+    **dict.fromkeys(ofx_scan.BANK_ROWS, "BANKTRANLIST"),
+    **dict.fromkeys(ofx_scan.TRADE_ROWS, "INVTRANLIST"),
+    **dict.fromkeys(ofx_scan.POSITION_ROWS, "INVPOSLIST"),
+}
+_ACCOUNTS = {"STMTRS": "<BANKACCTFROM><ACCTTYPE>CHECKING\n</BANKACCTFROM>"}
+_COMMA = "<LEDGERBAL><BALAMT>0,00\n</LEDGERBAL>"
 
 
 def read_ofx(data: bytes, today: date) -> ParsedFile:
@@ -56,6 +67,7 @@ class _Reading:
         self.limits = Limits.around(today, has_decimal_comma=document.has_decimal_comma)
         self.notices: list[str] = []
         self.products = self._products()
+        self._written: dict[str, str] | None = None
         self.securities = securities_from(
             (section.tag, self._leaves(info))
             for section in root.all(ofx_scan.SECURITIES)
@@ -95,7 +107,7 @@ class _Reading:
             is_card=statement.tag == "CCSTMTRS",
             securities=self.securities,
         )
-        self._read_rows(statement.rows, account, context)
+        self._read_rows(statement, account, context)
         date_by_rows(account, self.limits)
         if statement.tag == "INVSTMTRS" and account.currency:
             stated = Stated(
@@ -107,9 +119,9 @@ class _Reading:
             self._notice(*doubts_about_card(account))
         return account
 
-    def _read_rows(self, rows: Iterable[Row], account: ParsedAccount, context: Context) -> None:
+    def _read_rows(self, statement: Section, account: ParsedAccount, context: Context) -> None:
         positions = []
-        for row in rows:
+        for row in statement.rows:
             text = self.document.text(row.start, row.end)
             fields: dict[str, str] = {}
             try:
@@ -128,9 +140,34 @@ class _Reading:
                     if trade.is_flagged:
                         self._notice("signs_corrected")
             except RowRejectedError as error:
-                account.rejected.append(_rejected(row.tag, text, fields, error))
+                rejected = _rejected(row.tag, text, fields, error)
+                source = self._alone(row.tag, text, fields, statement)
+                account.rejected.append(replace(rejected, source=source))
         account.holdings, account.ignored = merged(positions)
         account.rows_in_file = len(positions) + len(account.transactions) + len(account.rejected)
+
+    def _alone(self, tag: str, text: str, fields: Mapping[str, str], statement: Section) -> str:
+        """A statement of this row alone, to read it from again; "" for a row that is too long."""
+        if len(text) > MAX_PAYLOAD:
+            return ""
+        listed = self._listed().get(security_key(fields), "")
+        # Whatever in the file showed that a comma is a decimal point.
+        hint = _COMMA if self.document.has_decimal_comma else ""
+        currency = self._leaves(statement).get("CURDEF", "")
+        head = f"<{statement.tag}><CURDEF>{currency}\n{_ACCOUNTS.get(statement.tag, '')}"
+        row = f"<{_LISTS[tag]}><{tag}>{text}</{tag}></{_LISTS[tag]}>"
+        return f"<OFX>{head}{row}{hint}</{statement.tag}>{listed}</OFX>"
+
+    def _listed(self) -> dict[str, str]:
+        """What the security list says of each security, as it is written."""
+        if self._written is None:
+            self._written = {}
+            for section in self.root.all(ofx_scan.SECURITIES):
+                text = self._text(section.first("SECINFO"))[:MAX_PAYLOAD]
+                listed = f"<{section.tag}><SECINFO>{text}</SECINFO></{section.tag}>"
+                key = security_key(self._leaves(section.first("SECINFO") or section))
+                self._written.setdefault(key, f"<SECLIST>{listed}</SECLIST>" if key else "")
+        return self._written
 
     def _account_for_all(self, accounts: list[ParsedAccount], rows_in_file: int) -> None:
         """A row that stands outside every statement is shown with the last account, not lost."""

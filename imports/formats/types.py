@@ -141,6 +141,14 @@ REASONS = {
     "quantity_unreadable": _("The number “%(value)s” cannot be read without guessing."),
     "security_missing": _("The row does not say which security it is about."),
     "currency_unknown": _("The currency “%(value)s” is not known."),
+    "file_needed": _(
+        "What was kept of the row is not enough to read it again. Undo the import and bring the "
+        "file again."
+    ),
+    "position_in_parts": _(
+        "Another line of the same position was read. Undo the import and bring the file again to "
+        "have both."
+    ),
     "row_unreadable": _("The row stands where no row belongs, or is damaged."),
 }
 

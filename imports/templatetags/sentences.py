@@ -8,6 +8,7 @@ from django import template
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from dashtam.text import display_text
 from imports.formats.types import NOTICES, REASONS, REFUSALS
 
 register = template.Library()
@@ -44,6 +45,7 @@ PROBLEMS = {
         "server."
     ),
 }
+FIELD_UNREADABLE = _("The field “%(field)s” is missing or cannot be read.")
 UNKNOWN_PROBLEM = _(
     "Something went wrong on our side. Try again, and tell whoever runs this server if it happens "
     "once more."
@@ -59,6 +61,9 @@ def refusal_sentence(code: str, params: Mapping[str, str] | None = None) -> str:
 @register.simple_tag
 def reason_sentence(code: str, params: Mapping[str, str] | None = None) -> str:
     """Why a row could not be read."""
+    field = (params or {}).get("field")
+    if field:
+        return str(FIELD_UNREADABLE) % {"field": display_text(field)}
     return _fill(REASONS.get(code, REASONS["row_unreadable"]), params)
 
 

@@ -6,7 +6,6 @@ import pytest
 from django.core.management import call_command
 
 from accounts.models import Account
-from accounts.twins import suggestions
 from connections.connecting import disconnect
 from connections.joining import join_accounts, separate_account
 from connections.models import Sync
@@ -86,4 +85,3 @@ def test_after_an_account_was_joined_separated_and_joined_again(alice, in_order)
         in_order()
         separate_account(alice, known.pk)
     in_order()
-    assert suggestions(alice) is not None

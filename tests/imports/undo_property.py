@@ -231,7 +231,7 @@ def state_of(user: User) -> dict[str, Any]:
         "connections": Connection.objects.for_user(user).filter(accounts__isnull=False).count() > 0,
         "quarantine": sorted(
             (str(names.get(one.step.sync_id)), one.reason)
-            for one in QuarantinedRecord.objects.for_user(user).select_related("step")
+            for one in QuarantinedRecord.objects.for_user(user).open().select_related("step")
         ),
     }
 

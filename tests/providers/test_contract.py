@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +16,7 @@ from accounts.types import Rejected
 from connections import provider as registry
 from connections.errors import BadProviderData
 from connections.provider import Provider, fetched_providers
+from connections.rows import read_rows
 from connections.types import AuthType, Capability
 from dashtam import money
 from tests.providers.recorded import FOLDER, Recorded, plain
@@ -67,6 +68,8 @@ def test_it_can_do_what_it_says(source):
         is_own = getattr(source, call) is not getattr(Provider, call)
         assert is_own == (capability in source.capabilities)
     assert source.check is not Provider.check
+    for kind in (Capability.TRANSACTIONS, Capability.HOLDINGS):
+        assert (f"read_{kind}" in vars(source)) == (kind in source.capabilities)
 
 
 @every_provider
@@ -181,6 +184,29 @@ def test_one_bad_row_costs_no_other(recorded, bad):
     found = recorded.transactions([recorded.rows[0], bad, *recorded.rows[1:]])
     assert len(refused(found)) == 1
     assert len(read_ones(found)) == len(recorded.expected["transactions"])
+
+
+@every_provider
+@pytest.mark.parametrize("kind", ["transactions", "holdings"])
+def test_rows_that_were_set_aside_are_read_as_they_would_be_now(
+    source, recorded, kind, monkeypatch
+):
+    told, real = [], getattr(source, f"read_{kind}")
+
+    def listen(rows, account):
+        told.extend(rows)
+        return real(rows, account)
+
+    monkeypatch.setattr(source, f"read_{kind}", staticmethod(listen))
+    account = replace(recorded.account(), balance=None, cash_value=None)
+    assert recorded.of(kind)
+    kept = [one.payload for one in read_rows(told, refuse)]
+    again = [json.loads(text, parse_float=Decimal) for text in kept]
+    assert list(real(again, account)) == list(real(told, account))
+
+
+def refuse(row):
+    raise ValueError
 
 
 @every_provider

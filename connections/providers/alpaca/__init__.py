@@ -91,7 +91,7 @@ class Alpaca(Provider):
         """Page by page, newest first: a cancelled row comes before the one that it takes back."""
         voids: dict[Identity, list[TransactionData]] = {}
         for rows in self._pages(start, end + WRITTEN_LATER):
-            page = [_judged(one, voids) for one in _read(rows, account)]
+            page = [_judged(one, voids) for one in self.read_transactions(rows, account)]
             yield [one for one in page if _is_wanted(one, end)]
         if start:
             open_voids = [one for waiting in voids.values() for one in waiting]
@@ -107,8 +107,19 @@ class Alpaca(Provider):
 
     def holdings(self, account: AccountData) -> Iterator[HoldingData | Rejected]:
         """The positions, in one answer."""
-        rows = self.read("/v2/positions")
-        yield from read_rows(
+        yield from self.read_holdings(self.read("/v2/positions"), account)
+
+    @classmethod
+    def read_transactions(
+        cls, rows: object, account: AccountData
+    ) -> Iterator[TransactionData | Rejected]:
+        """One transaction a row, as if no later row took it back."""
+        return read_rows(rows, lambda row: transaction_from(row, account))
+
+    @classmethod
+    def read_holdings(cls, rows: object, account: AccountData) -> Iterator[HoldingData | Rejected]:
+        """One position a row."""
+        return read_rows(
             rows,
             lambda row: holding_from(row, account),
             id_key="asset_id",
@@ -149,15 +160,11 @@ class Alpaca(Provider):
         for void in voids:
             day = void.transaction_date
             for rows in self._pages(day - DAY, day + WRITTEN_LATER):
-                earlier = _earlier(void, _read(rows, account), found)
+                earlier = _earlier(void, self.read_transactions(rows, account), found)
                 if earlier:
                     found.add(earlier.provider_transaction_id)
                     yield replace(earlier, status=TransactionStatus.CANCELLED)
                     break
-
-
-def _read(rows: list[object], account: AccountData) -> Iterator[TransactionData | Rejected]:
-    return read_rows(rows, lambda row: transaction_from(row, account))
 
 
 def _identity(one: TransactionData) -> Identity:

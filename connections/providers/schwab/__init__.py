@@ -90,7 +90,8 @@ class Schwab(Provider):
             size = HISTORY_WINDOW if is_guess else WINDOW
             stop = min(since + size - MILLISECOND, until)
             for rows in self._rows(account, since, stop, is_guess=is_guess):
-                yield [one for one in _read(rows, account) if _is_within(one, first, end)]
+                told = self.read_transactions(rows, account)
+                yield [one for one in told if _is_within(one, first, end)]
             since = stop + MILLISECOND
 
     def history(self, end: date) -> Iterator[tuple[date | None, date]]:
@@ -110,7 +111,19 @@ class Schwab(Provider):
             if not is_of(account, holder):
                 raise BadProviderData("other_account")
             positions = holder.items("positions")
-        yield from read_rows(positions, holding_from, is_holding=True)
+        yield from self.read_holdings(positions, account)
+
+    @classmethod
+    def read_transactions(
+        cls, rows: object, account: AccountData
+    ) -> Iterator[TransactionData | Rejected]:
+        """One transaction a row."""
+        return read_rows(rows, lambda row: transaction_from(row, account), id_key="activityId")
+
+    @classmethod
+    def read_holdings(cls, rows: object, _account: AccountData) -> Iterator[HoldingData | Rejected]:
+        """One position a row."""
+        return read_rows(rows, holding_from, is_holding=True)
 
     def refusal(self, answer: Answer) -> SyncError:
         """A 404 is an account that is linked no more."""
@@ -168,10 +181,6 @@ class Schwab(Provider):
 
 def _path(account: AccountData) -> str:
     return f"/trader/v1/accounts/{quote(account.provider_account_id, safe='')}"
-
-
-def _read(rows: list[object], account: AccountData) -> Iterator[TransactionData | Rejected]:
-    return read_rows(rows, lambda row: transaction_from(row, account), id_key="activityId")
 
 
 def _is_within(one: TransactionData | Rejected, first: date, last: date) -> bool:
