@@ -49,12 +49,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Slow tests last: a mistake in a fast one shows at once. What is of SQLite's own is not here.
+    """Slow tests last: a mistake in a fast one shows at once.
 
-    On PostgreSQL such a test would have nothing to look at: it is left out, which is no skip.
+    On PostgreSQL what is of SQLite's own, and what says the same wherever the suite runs, is left
+    out, which is no skip.
     """
     if runs_on_postgres():
-        left_out = [item for item in items if item.get_closest_marker("sqlite")]
-        items[:] = [item for item in items if not item.get_closest_marker("sqlite")]
+        left_out = [item for item in items if _is_elsewhere(item)]
+        items[:] = [item for item in items if not _is_elsewhere(item)]
         config.hook.pytest_deselected(items=left_out)
     items.sort(key=lambda item: any(map(item.get_closest_marker, ("processes", "browser"))))
+
+
+def _is_elsewhere(item: pytest.Item) -> bool:
+    """Whether a run on PostgreSQL leaves a test to the run on SQLite."""
+    is_ours = item.get_closest_marker("postgres") or item.get_closest_marker("redis")
+    return not is_ours and any(map(item.get_closest_marker, ("sqlite", "once")))

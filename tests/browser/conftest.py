@@ -11,9 +11,10 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from connections.sandbox.bank import Bank
+from tests.bench.databases import postgres
 from tests.browser.person import Person
 from tests.processes import Up, manage
-from tests.requirements import chromium_path
+from tests.requirements import chromium_path, runs_on_postgres
 
 QUIET = (
     "--no-sandbox",
@@ -33,9 +34,18 @@ def mail(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, mail: Path) -> Iterator[Up]:
-    """Web and worker as `manage.py up` runs them, on a database of their own."""
-    database = tmp_path_factory.mktemp("browser") / "db.sqlite3"
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path | str]:
+    """An empty one of their own, of the kind that the suite runs on."""
+    if not runs_on_postgres():
+        yield tmp_path_factory.mktemp("browser") / "db.sqlite3"
+        return
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def server(database: Path | str, mail: Path) -> Iterator[Up]:
+    """Web and worker as `manage.py up` runs them."""
     assert manage(database, "migrate", "--verbosity=0").returncode == 0
     running = Up(database, "--port=0", EMAIL_URL=f"filemail:///{mail}")
     try:

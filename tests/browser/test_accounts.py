@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.imports.statements import BALANCE, CHECKING, bank_set, ofx, row
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.once]
 
 WIDTHS = (390, 1280)
 JANUARY = bank_set(row(), row(FITID="f2", TRNAMT="112.84", NAME="PAYROLL", DTPOSTED="20240115"))

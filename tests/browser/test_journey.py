@@ -37,6 +37,7 @@ def test_a_statement_becomes_a_live_net_worth(person, width):
     assert anna.complaints == []
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_page_is_without_barriers_in_both_themes(person, width):
     anna = person(width).sign_up(is_looking=True)
@@ -74,6 +75,7 @@ def look_around(anna):
         anna.look(account.lower())
 
 
+@pytest.mark.once
 def test_strangers_pages_are_without_barriers(person):
     nobody = person(390)
     for name, address in {
@@ -97,6 +99,7 @@ def test_transactions_can_be_searched_from_the_account(person):
     expect(rows).to_contain_text("+$10.00")
 
 
+@pytest.mark.once
 def test_it_works_without_javascript(person):
     anna = person(java_script_enabled=False).sign_up()
     anna.choose(JANUARY)
@@ -116,6 +119,7 @@ def until_visible(anna, text, *, by_clicking):
     raise AssertionError(anna.page.content())
 
 
+@pytest.mark.once
 def test_unreadable_rows_stay_visible_after_the_import(person):
     anna = person().sign_up()
     anna.bring(FEBRUARY)
@@ -129,6 +133,7 @@ def test_the_same_file_again_says_so(person):
     expect(anna.page.get_by_text("imported before. Nothing was changed.")).to_be_visible()
 
 
+@pytest.mark.once
 def test_a_wrong_file_is_told_in_place(somebody):
     somebody.choose(b"%PDF-1.7 pretending", name="statement.qfx")
     expect(somebody.page.get_by_role("alert")).to_contain_text("This is a PDF")
@@ -137,6 +142,7 @@ def test_a_wrong_file_is_told_in_place(somebody):
     expect(somebody.page.get_by_text("What is in this file")).to_be_visible()
 
 
+@pytest.mark.once
 def test_a_file_too_large_is_told_before_it_is_sent(somebody):
     somebody.folder.joinpath("big.qfx").write_bytes(bytes(27_000_000))
     somebody.page.goto("/imports/")
@@ -145,6 +151,7 @@ def test_a_file_too_large_is_told_before_it_is_sent(somebody):
     expect(somebody.page.get_by_role("button", name="Look inside")).to_be_disabled()
 
 
+@pytest.mark.once
 def test_a_password_can_be_reset_by_code(person):
     anna = person().sign_up()
     anna.context.clear_cookies()
@@ -157,6 +164,7 @@ def test_a_password_can_be_reset_by_code(person):
     expect(anna.page.get_by_role("heading", name="Change Password")).to_be_visible()
 
 
+@pytest.mark.once
 def test_the_keyboard_skips_to_the_content_and_opens_the_menu(person):
     anna = person().sign_up()
     anna.page.keyboard.press("Tab")

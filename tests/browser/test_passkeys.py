@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from tests.browser.person import PASSWORD
 from tests.dashtam.doors import code_at
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.once]
 
 WIDTHS = (390, 1280)
 BUILT_IN = {

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.browser.person import Person
     from tests.processes import Up
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.once]
 
 WIDTHS = (390, 1280)
 

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from tests.browser.person import PATIENCE_MS
 from tests.imports.statements import bank_set, ofx, row
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.once]
 
 JANUARY = ofx(bank_set(row(), row(FITID="f2", TRNAMT="10.00", NAME="PAYROLL", DTPOSTED="20240115")))
 # The bank has used the number of its first row again: the row is marked to be checked.

@@ -9,7 +9,7 @@ import pytest
 
 from tests.processes import ROOT, alive
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.once]
 
 RUN = """
 import json, sys

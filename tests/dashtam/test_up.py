@@ -18,6 +18,8 @@ from dashtam.management.commands import up
 from dashtam.models import Installation
 from tests.processes import Up, alive, manage, measured, wait_until
 
+# All but one start the product on a database of their own.
+pytestmark = pytest.mark.once
 processes = pytest.mark.processes
 
 

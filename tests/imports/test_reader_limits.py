@@ -9,6 +9,8 @@ from imports.formats.reader import MAX_BYTES, read
 from imports.formats.types import StatementRefused
 from tests.imports.statements import TODAY, bank_set, ofx, row
 
+pytestmark = pytest.mark.once
+
 START, END = ofx(bank_set("|")).split(b"|")
 IN_NAME = START + b"<STMTTRN><DTPOSTED>20240102<TRNAMT>-1<NAME>"
 PIECES = {

@@ -29,4 +29,4 @@ class Plan:
 
 def small(seed: int) -> Plan:
     """As much as a build has time for."""
-    return Plan(seed, every=10, kills=10, races=2, stops=2, rounds=2, lives=5)
+    return Plan(seed, every=25, kills=10, races=2, stops=2, rounds=2, lives=5)

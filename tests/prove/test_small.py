@@ -54,6 +54,7 @@ def test_nothing_is_lost_or_doubled_by(proof):
     assert status == 0, said
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("proof", SABOTAGED)
 def test_a_broken_engine_is_noticed_by(proof):
     status, figures, said = prove(proof, "--sabotage", "--scenario", "second")
