@@ -29,7 +29,7 @@ from holdings.services import save_holdings
 from holdings.types import HoldingData
 from transactions.matching import from_provider
 from transactions.models import Transaction
-from transactions.services import CHUNK
+from transactions.services import CHUNK, FINAL
 from transactions.types import TransactionData, TransactionStatus
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def close(records: Iterable[QuarantinedRecord], resolution: Resolution) -> None:
     QuarantinedRecord.objects.filter(pk__in=[one.pk for one in records]).close(resolution)
 
 
-def is_outdated(batch: Batch) -> bool:
+def _is_outdated(batch: Batch) -> bool:
     """Whether the account's positions were read again after the list that these are from."""
     steps = SyncStep.objects.filter(
         account=batch.account,
@@ -237,7 +237,9 @@ def _save_transactions(
     late = [record for record, one in told if one.status == TransactionStatus.PENDING]
     settled = [(record, one) for record, one in told if one.status != TransactionStatus.PENDING]
     ids = [one.provider_transaction_id for _record, one in settled]
-    stored = Transaction.objects.filter(account=batch.account, provider_transaction_id__in=ids)
+    stored = Transaction.objects.filter(
+        account=batch.account, provider_transaction_id__in=ids, status__in=FINAL
+    )
     # Told again since, and perhaps otherwise: what was set aside says nothing newer.
     known = set(stored.values_list("provider_transaction_id", flat=True))
     new = [one for _record, one in settled if one.provider_transaction_id not in known]
@@ -252,7 +254,7 @@ def _save_holdings(
 ) -> None:
     told = [(record, one) for record, one in read if isinstance(one, HoldingData)]
     records = [record for record, _one in told]
-    if is_outdated(batch):
+    if _is_outdated(batch):
         close(records, Resolution.OUTDATED)
         return
     saved = save_holdings(batch.account, [one for _record, one in told])

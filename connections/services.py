@@ -9,29 +9,24 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from django.db import IntegrityError
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.db.transaction import atomic, on_commit
 from django.utils.timezone import now
 from django_q.tasks import async_task
 
 from accounts.models import Account
-from accounts.types import Counts
 from connections.errors import RecentlySynced, SyncError, SyncInProgress
 from connections.models import (
     MAX_ATTEMPTS,
     Connection,
     ProviderSetting,
-    QuarantinedRecord,
     Sync,
-    SyncStep,
 )
 from connections.provider import provider, providers
-from connections.telling import completed, connection_names, counts_of, sync_names
+from connections.telling import connection_names, sync_names
 from connections.types import (
-    UNFINISHED,
     ConnectionStatus,
     CredentialType,
-    Resolution,
     Scope,
     StepKind,
     StepStatus,
@@ -175,57 +170,6 @@ def _queue(connection: Connection, **fields: object) -> Sync:
         raise SyncInProgress from None
     enqueue(sync)
     return sync
-
-
-def end_undo(sync: Sync, *, accounts: int, changed: int) -> list[NewEvent]:
-    """End a sync that took a file back, inside the caller's transaction; what is told of it."""
-    step = SyncStep(user_id=sync.user_id, sync=sync, kind=StepKind.ACCOUNTS)
-    step.tally(Counts(fetched=accounts, updated=changed, unchanged=accounts - changed))
-    step.status = StepStatus.SUCCEEDED
-    step.save()
-    sync.status = SyncStatus.SUCCEEDED
-    sync.finished_at = now()
-    sync.resume_point = {}
-    sync.save(update_fields=["status", "finished_at", "resume_point", "updated_at"])
-    return completed(sync, [step])
-
-
-def keep_counts(account: Account) -> None:
-    """Keep, in steps without an account, what syncs did with an account that is about to go."""
-    for step in account.steps.all():
-        kept, _is_new = SyncStep.objects.get_or_create(
-            sync_id=step.sync_id,
-            kind=step.kind,
-            account=None,
-            defaults={"user_id": step.user_id, "status": step.status},
-        )
-        kept.tally(counts_of([step]))
-        kept.pages += step.pages
-        kept.save()
-        step.quarantine.update(step=kept)
-
-
-def forget_unreadable(sync_ids: Collection[UUID]) -> None:
-    """Erase the rows that these syncs could not read; that there were some stays on record."""
-    QuarantinedRecord.objects.filter(step__sync__in=sync_ids).erase(Resolution.UNDONE)
-
-
-def remove_if_empty(connection: Connection, *, but: Sync) -> list[NewEvent]:
-    """Delete a connection of files that has nothing left, inside the caller's transaction.
-
-    Its other syncs, if they are at work or keep rows that could not be read, need it still.
-    """
-    unread = Q(steps__quarantine__isnull=False, steps__quarantine__resolved_at=None)
-    needed = Q(status__in=UNFINISHED) | unread
-    if (
-        connection.credential_type != CredentialType.FILE_IMPORT
-        or connection.accounts.exists()
-        or connection.syncs.exclude(pk=but.pk).filter(needed).exists()
-    ):
-        return []
-    names = connection_names(connection)
-    connection.delete()
-    return [NewEvent("provider.disconnected", names)]
 
 
 def ask(

@@ -138,6 +138,14 @@ def telling_of(sync: Sync, account: Account) -> Told | None:
     return _told(first) if first else None
 
 
+def is_followed(told: Told, account: Account) -> bool:
+    """Whether a later statement, not taken back, told of the account's positions."""
+    later = Telling.objects.filter(
+        account=account, holdings__isnull=False, created_at__gt=told.moment
+    )
+    return later.exclude(sync=told.sync_id).exists()
+
+
 def told_of(account: Account) -> list[Told]:
     """What every imported statement said of an account, in the order in which they came."""
     tellings = Telling.objects.filter(account=account).select_related("sync")

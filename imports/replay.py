@@ -84,7 +84,7 @@ class Book:
     def _take_more(
         self, told: Told, numbered: Sequence[tuple[int, Incoming]], *, older: bool
     ) -> None:
-        self.ledger.save(numbered, {}, told.sync_id)
+        self.ledger.save(numbered, {}, told.sync_id, adds_only=True)
         self._go_through([row for _number, row in numbered])
         if not older:
             self._hold(told)

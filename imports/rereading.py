@@ -16,7 +16,7 @@ from accounts.models import Account
 from accounts.services import is_older
 from accounts.types import Rejected
 from connections.errors import Fenced
-from connections.retrying import close, is_outdated, read_all, still_unreadable
+from connections.retrying import close, read_all, still_unreadable
 from connections.services import fail
 from connections.types import Resolution, StepKind
 from dashtam.vault import VaultError
@@ -24,7 +24,7 @@ from holdings.services import save_holdings
 from holdings.types import HoldingData
 from imports.formats.reader import read
 from imports.formats.types import StatementRefused
-from imports.journal import keep_more, telling_of
+from imports.journal import is_followed, keep_more, telling_of
 from imports.mapping import Signs, turned
 from transactions.matching import from_file
 from transactions.services import save_transactions
@@ -108,7 +108,10 @@ def _save_transactions(
     settled = [(record, one) for record, one in told if one.status != TransactionStatus.PENDING]
     rows = from_file([one for _record, one in settled])
     if rows:
-        saved = save_transactions(batch.account, rows, sync_id=batch.origin.pk, is_file=True)
+        # What is known already was told since: what was set aside says nothing newer of it.
+        saved = save_transactions(
+            batch.account, rows, sync_id=batch.origin.pk, is_file=True, adds_only=True
+        )
         step = steps.of(batch.kind, batch.account)
         step.tally(saved.counts)
         step.pages += 1
@@ -128,7 +131,7 @@ def _save_holdings(
     steps: Steps, batch: Batch, told: Told, kept: Sequence[tuple[QuarantinedRecord, Read]]
 ) -> None:
     read_now = [(record, one) for record, one in kept if isinstance(one, HoldingData)]
-    if is_outdated(batch) or is_older(batch.account, told.account):
+    if is_followed(told, batch.account) or is_older(batch.account, told.account):
         close((record for record, _one in read_now), Resolution.OUTDATED)
         return
     # Another line of the same position was read then: this one would take its place.

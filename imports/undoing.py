@@ -23,15 +23,15 @@ from accounts.twins import hand_over
 from accounts.types import BalanceChange
 from connections.errors import Fenced, SyncError, SyncInProgress
 from connections.models import Connection, Sync
-from connections.services import (
+from connections.services import fail, request_undo
+from connections.telling import balance_event, holdings_event, net_worth_events
+from connections.undo import (
     end_undo,
-    fail,
     forget_unreadable,
     keep_counts,
     remove_if_empty,
-    request_undo,
+    reopen_outdated,
 )
-from connections.telling import balance_event, holdings_event, net_worth_events
 from dashtam.events import NewEvent, record
 from holdings import services as holding_services
 from imports.differences import change_of
@@ -233,6 +233,7 @@ def _apply(sync: Sync, statement: StatementFile, plan: UndoPlan) -> None:
     for sync_id in plan.sync_ids:
         forget_periods(sync_id)
     forget_unreadable(plan.sync_ids)
+    reopen_outdated([one.account.pk for one in plan.changes])
     closed = [one for one in _with_failures(statement) if one.status in UNDOABLE]
     connection, user = sync.connection, sync.user
     changed = sum(bool(one.fields or one.is_leaving) for one in plan.changes)

@@ -87,11 +87,14 @@ class Ledger:
         numbered: Sequence[tuple[int, Incoming]],
         settled: Mapping[str, LedgerRow],
         sync_id: UUID,
+        *,
+        adds_only: bool = False,
     ) -> None:
-        """Save rows with their numbers, in chunks as they were saved."""
+        """Save rows with their numbers, in chunks as they were saved; see `save_transactions`."""
         numbers = {id(row): number for number, row in numbered}
         for chunk in chunks([row for _number, row in numbered]):
-            self._save_chunk(chunk, settled, sync_id, numbers)
+            becoming = self._becoming(chunk, settled)
+            self._save_chunk(chunk, becoming, sync_id, numbers, adds_only=adds_only)
 
     def cancel_vanished(self, rows: Sequence[Incoming], sync_id: UUID) -> None:
         """Cancel the pending rows that left the answer and settled as nothing."""
@@ -103,14 +106,17 @@ class Ledger:
     def _save_chunk(
         self,
         rows: Sequence[Incoming],
-        settled: Mapping[str, LedgerRow],
+        becoming: Mapping[str, LedgerRow],
         sync_id: UUID,
         numbers: Mapping[int, int],
+        *,
+        adds_only: bool,
     ) -> None:
         names = {name for row in rows for name in (row.claimed_id, row.other_id)}
         by_id = {name: self.by_id[name] for name in names & self.by_id.keys()}
         matched = Matched()
-        for row, txn in hold(rows, by_id, self._becoming(rows, settled), matched, _make):
+        held = hold(rows, by_id, becoming, matched, _make, adds_only=adds_only)
+        for row, txn in held:
             txn.told.append(numbers[id(row)])
         for txn in matched.new:
             self._keep(txn)  # type: ignore[arg-type]

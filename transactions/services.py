@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -90,18 +91,21 @@ def save_transactions(
     sync_id: UUID,
     settled: Mapping[str, UUID] | None = None,
     is_file: bool = False,
+    adds_only: bool = False,
 ) -> Saved:
     """Save one chunk inside the caller's transaction; an unchanged row is not written.
 
     `settled` maps the key of a newcomer to the pending row that it is (`plan_settlements`). For a
-    file every row seen is recorded, which an undo needs.
+    file every row seen is recorded, which an undo needs. With `adds_only` what has settled already
+    stays as it is, whatever these rows say of it.
     """
+    how = {"is_file": is_file, "adds_only": adds_only}
     try:
         with atomic():
-            return _save(account, rows, sync_id, settled or {}, is_file=is_file)
+            return _save(account, rows, sync_id, settled or {}, **how)
     except IntegrityError:
         # Another worker saved some of these rows between our look and our insert: look once more.
-        return _save(account, rows, sync_id, settled or {}, is_file=is_file)
+        return _save(account, rows, sync_id, settled or {}, **how)
 
 
 @dataclass(slots=True)
@@ -124,7 +128,13 @@ def foresee(account: Account | None, rows: Sequence[Incoming]) -> Foreseen:
     return foreseen
 
 
-def match(account: Account, rows: Sequence[Incoming], settled: Mapping[str, UUID]) -> Matched:
+def match(
+    account: Account,
+    rows: Sequence[Incoming],
+    settled: Mapping[str, UUID],
+    *,
+    adds_only: bool = False,
+) -> Matched:
     """Hold one chunk against the stored rows: a few statements, nothing written."""
     known = Transaction.objects.filter(account=account).as_written(_ids(rows), FIELDS[1:])
     unchanged, rest = without_unchanged(rows, known)
@@ -132,7 +142,8 @@ def match(account: Account, rows: Sequence[Incoming], settled: Mapping[str, UUID
     # Most often nothing of the rest is known at all, or there is no rest.
     by_id = _stored(account, rest) if known and rest else {}
     becoming = _becoming(account, rest, settled)
-    hold(rest, by_id, becoming, matched, lambda row, row_id: _new(account, row, row_id))
+    make = partial(_new, account)
+    hold(rest, by_id, becoming, matched, make, adds_only=adds_only)
     return matched
 
 
@@ -142,6 +153,8 @@ def hold(
     becoming: Mapping[str, Any],
     matched: Matched,
     make: Callable[[Incoming, str], Any],
+    *,
+    adds_only: bool = False,
 ) -> list[tuple[Incoming, Any]]:
     """Hold rows against known ones, in memory, and return which is which, repeats left out.
 
@@ -161,6 +174,8 @@ def hold(
             # Told twice in one answer: the last word counts.
             _overwrite(stored, _values(row, row_id))
             matched.ignored += 1
+        elif adds_only and stored.status in FINAL:
+            matched.unchanged.append(stored.pk)
         else:
             _compare(stored, row, row_id, matched)
         held.append((row, stored))
@@ -237,8 +252,9 @@ def _save(
     settled: Mapping[str, UUID],
     *,
     is_file: bool,
+    adds_only: bool,
 ) -> Saved:
-    matched = match(account, rows, settled)
+    matched = match(account, rows, settled, adds_only=adds_only)
     changed = [txn for txn, _changes in matched.changed]
     bulk_insert(matched.new)
     if changed:

@@ -189,6 +189,7 @@ def test_what_the_provider_told_since_is_not_overwritten(nora, monkeypatch):
     newer = Transaction.objects.filter(account=row.step.account).first()
     newer.pk, newer._state.adding = None, True
     newer.provider_transaction_id, newer.description = row.provider_id, "As it is now"
+    newer.status = TransactionStatus.SETTLED
     newer.save()
     monkeypatch.undo()
     tried()

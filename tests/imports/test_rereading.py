@@ -134,6 +134,25 @@ def test_everything_is_as_if_it_had_been_readable(alice, bob, mended, is_undone)
     assert found == []
 
 
+def test_what_a_later_statement_said_of_it_stays(alice, mended):
+    bring(alice, BROKEN)
+    later = bring(alice, bank_statement(FUEL.replace("FUEL", "FUEL BERLIN"), as_of="20240229"))
+    retried()
+    assert Transaction.objects.get(provider_transaction_id="F2").description == "FUEL BERLIN"
+    take_back(later)
+    assert Transaction.objects.get(provider_transaction_id="F2").description == "FUEL"
+
+
+def test_a_pending_row_that_it_settled_is_settled(alice, mended):
+    pending = FUEL.replace("STMTTRN>", "STMTTRNP>").replace("DTPOSTED", "DTTRAN")
+    listed = f"<BANKTRANLISTP>{pending}</BANKTRANLISTP><LEDGERBAL>".encode()
+    bring(alice, bank_statement(COFFEE).replace(b"<LEDGERBAL>", listed))
+    bring(alice, bank_statement(COFFEE, BROKEN_FUEL, as_of="20240229"))
+    assert Transaction.objects.get(provider_transaction_id="F2").status == "pending"
+    retried()
+    assert Transaction.objects.get(provider_transaction_id="F2").status == "settled"
+
+
 def test_equal_rows_are_each_saved(alice, mended):
     twice = stmttrn("-9!00", "20240105", "", "FUEL").replace("<FITID>", "<REFNUM>")
     bring(alice, bank_statement(COFFEE, twice, twice))
@@ -171,6 +190,17 @@ def test_a_position_of_an_older_list_is_out_of_date(alice, mended):
     retried()
     assert QuarantinedRecord.objects.get().resolution == Resolution.OUTDATED
     assert Holding.objects.count() == 1
+
+
+def test_a_position_waits_again_when_the_newer_list_is_taken_back(alice, mended):
+    bring(alice, ofx(investment_set(positions=position(MKTVAL="10!00"))))
+    newer = investment_set(positions=position(unique_id="594918104"))
+    newer = bring(alice, ofx(newer.replace("20240115", "20240215")))
+    retried()
+    take_back(newer)
+    assert QuarantinedRecord.objects.get().is_open
+    retried()
+    assert Holding.objects.get(is_active=True).cusip == "037833100"
 
 
 def test_a_second_line_of_a_position_does_not_take_the_firsts_place(alice, mended):

@@ -1,7 +1,8 @@
 """Any sequence of imports and undos ends in the state of importing what remains.
 
 A bank's ledger is invented from a seed: rows with ids, without, and with ids the bank uses again;
-pending rows that settle under other ids and amounts, or never; descriptions corrected later;
+pending rows that settle under other ids and amounts, or never; rows that can be read only once the
+reader is mended; descriptions corrected later;
 balances with, without and with no date; positions that come, change and go. It is cut into files
 that overlap, in and out of order. One person imports and undoes them as the seed says; another
 imports, in order, what the first has left. Every table they see must say the same.
@@ -34,12 +35,14 @@ from django.db.transaction import atomic, set_rollback
 
 from accounts import services as account_services
 from accounts.models import Account, BalanceSnapshot, NetWorth
-from connections import saving
+from connections import retrying, saving
 from connections.models import Connection, QuarantinedRecord, Sync
+from connections.types import SyncStatus
 from dashtam.models import Event, User
 from holdings import services as holding_services
 from holdings.models import Holding
 from imports import services, undoing
+from imports.formats import ofx_values
 from imports.formats.reader import read
 from imports.models import StatementFile
 from imports.types import StatementStatus
@@ -127,7 +130,7 @@ def statement_of(dice: random.Random, bank: Bank, first: int, seen: int) -> str:
         listed(
             "STMTTRN",
             one.posted or 0,
-            one.settled,
+            one.settled.replace(".", dice.choice("." * 19 + "!")),
             one.fitid,
             one.corrected if seen > (one.posted or 0) + 9 else one.name,
         )
@@ -312,6 +315,8 @@ def _play(dice: random.Random) -> list[str]:
     files = [data for day in days if (data := file_of(dice, banks, day))]
     files += [data + b"\n" for data in files if dice.random() < 0.15]
     imported: list[StatementFile] = []
+    # What was done in turn: files imported, and None for unreadable rows tried again.
+    history: list[StatementFile | None] = []
     contents: dict[Any, bytes] = {}
     edited: set[Any] = set()
     for _step in range(dice.randint(3, 12)):
@@ -321,14 +326,42 @@ def _play(dice: random.Random) -> list[str]:
         if waiting:
             data = waiting[0] if dice.random() < 0.7 else dice.choice(waiting)
             imported.append(bring(one, data))
+            history.append(imported[-1])
             contents[imported[-1].pk] = data
+            if dice.random() < 0.4:
+                try_again(one)
+                history.append(None)
             edited |= write_on_some(dice, one)
     if imported and dice.random() < 0.8:
         take_back(imported.pop(dice.randrange(len(imported))))
     other = User.objects.create(email="other@example.com")
-    for statement in imported:
-        bring(other, contents[statement.pk])
+    do_again(other, [each for each in history if each is None or each in imported], contents)
     return [*differing(state_of(one), state_of(other)), *gaps_in(one, edited)]
+
+
+def do_again(
+    user: User, history: Iterable[StatementFile | None], contents: dict[Any, bytes]
+) -> None:
+    """Import these files in turn, and try the unreadable rows again where None stands."""
+    for statement in history:
+        if statement is None:
+            try_again(user)
+        else:
+            bring(user, contents[statement.pk])
+
+
+def try_again(user: User) -> None:
+    """Try the unreadable rows again with a reader that takes `!` for a decimal point."""
+    honest = ofx_values.amount
+
+    def amount(text: str, *rest: Any) -> Decimal:
+        return honest(text.replace("!", "."), *rest)
+
+    with mock.patch.object(ofx_values, "amount", amount):
+        for sync in retrying.retry(QuarantinedRecord.objects.for_user(user)).syncs:
+            services.run(sync.pk)
+            sync.refresh_from_db()
+            assert sync.status == SyncStatus.SUCCEEDED, sync.error_code
 
 
 def write_on_some(dice: random.Random, user: User) -> set[Any]:
