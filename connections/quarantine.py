@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
 REDACTED_LENGTH = 2000
 # Shorter runs of digits are dates (with a time), amounts and the bank's own row ids.
-LONG_NUMBER = re.compile(r"(?<=ACCTID>)[^<]+|(?<![\d.])\d{12,13}(?!\d)|(?<![\d.])\d{15,}(?!\d)")
+LONG_NUMBER = re.compile(
+    r"(?<=ACCTID>)[^<]+|(?<![\d.])\d{12,13}(?!\d)|(?<![\d.])\d{15,}(?!\d)"
+    # Grouped, as on a card, and an IBAN.
+    r"|(?<![\w-])\d{4}(?:[ -]\d{4}){2}[ -]\d{1,4}(?:[ -]\d{1,4})?(?![\w-])"
+    r"|(?<![\w-])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?(?!\w)"
+)
 
 
 def quarantine(step: SyncStep, rejected: Sequence[Rejected]) -> None:

@@ -20,6 +20,7 @@ from allauth.mfa.totp.internal.auth import (
 )
 from allauth.mfa.utils import decrypt, encrypt, is_mfa_enabled
 from allauth.mfa.webauthn import forms as passkey_forms
+from allauth.mfa.webauthn.internal.auth import get_state
 from django import forms
 from django.conf import settings
 from django.db.transaction import atomic
@@ -223,6 +224,15 @@ class PasskeyForm(_FromHere, passkey_forms.AuthenticateWebAuthnForm):  # type: i
 
 class PasskeySignInForm(_FromHere, passkey_forms.LoginWebAuthnForm):  # type: ignore[misc]
     """A passkey instead of address and password."""
+
+    def clean_credential(self) -> Any:
+        """Take only the answer to this door's own question, which asks who holds the key.
+
+        The second step asks less, and its question may still be in the session.
+        """
+        if (get_state() or {}).get("user_verification") != "required":
+            raise get_adapter().validation_error("incorrect_code")
+        return super().clean_credential()
 
 
 class PasskeyAgainForm(_FromHere, passkey_forms.ReauthenticateWebAuthnForm):  # type: ignore[misc]

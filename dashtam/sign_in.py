@@ -28,6 +28,9 @@ from dashtam.single_sign_on import NONSENSE
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
+# More digits than any number of ours has.
+MAX_DIGITS = 18
+
 logger = logging.getLogger(__name__)
 
 
@@ -55,7 +58,8 @@ def end_device(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
     number = request.POST.get("session", "")
     others = UserSession.objects.filter(user=user).exclude(session_key=request.session.session_key)
-    found = get_object_or_404(others, pk=int(number) if number.isdecimal() else 0)
+    is_number = number.isdecimal() and len(number) < MAX_DIGITS
+    found = get_object_or_404(others, pk=int(number) if is_number else 0)
     places.end_sessions(request, user, [found])
     words = gettext("%(device)s is signed out.")
     messages.success(request, words % {"device": places.device_words(found.user_agent)})

@@ -131,11 +131,10 @@ def keep_more(
     TellingPart.objects.bulk_create(_packed(telling, rows), batch_size=20)
 
 
-def telling_of(sync: Sync, account: Account) -> Told | None:
-    """What one statement said of an account; None where that was not kept."""
+def everything_told(sync: Sync, account: Account) -> list[Told]:
+    """All that one statement said of an account, what could be read only later being last."""
     tellings = Telling.objects.filter(sync=sync, account=account).select_related("sync")
-    first = tellings.order_by("created_at", "position").first()
-    return _told(first) if first else None
+    return [_told(one) for one in tellings.order_by("created_at", "position")]
 
 
 def is_followed(told: Told, account: Account) -> bool:

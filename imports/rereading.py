@@ -14,7 +14,7 @@ from django.utils.timezone import now
 
 from accounts.models import Account
 from accounts.services import is_older
-from accounts.types import Rejected
+from accounts.types import Counts, Rejected
 from connections.errors import Fenced
 from connections.retrying import close, read_all, still_unreadable
 from connections.services import fail
@@ -22,9 +22,10 @@ from connections.types import Resolution, StepKind
 from dashtam.vault import VaultError
 from holdings.services import save_holdings
 from holdings.types import HoldingData
+from imports.formats.ofx_holdings import merged
 from imports.formats.reader import read
 from imports.formats.types import StatementRefused
-from imports.journal import is_followed, keep_more, telling_of
+from imports.journal import everything_told, is_followed, keep_more
 from imports.mapping import Signs, turned
 from transactions.matching import from_file
 from transactions.services import save_transactions
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from connections.retrying import Batch, Read
     from connections.steps import Steps
     from imports.journal import Told
+    from transactions.matching import Incoming
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +67,8 @@ def _fail(sync: Sync) -> None:
 
 
 def _take(_sync: Sync, steps: Steps, batch: Batch) -> None:
-    told = telling_of(batch.origin, batch.account)
-    if told is None:
+    told = everything_told(batch.origin, batch.account)
+    if not told:
         # Its import was not kept row by row: an undo would not know of what is added to it now.
         for record in batch.records:
             still_unreadable(record, Rejected(reason="file_needed"))
@@ -78,7 +80,7 @@ def _take(_sync: Sync, steps: Steps, batch: Batch) -> None:
     if batch.kind == StepKind.HOLDINGS:
         _save_holdings(steps, batch, told, kept)
     else:
-        _save_transactions(steps, batch, kept)
+        _save_transactions(steps, batch, told, kept)
 
 
 def _read(record: QuarantinedRecord, batch: Batch) -> Iterator[Read]:
@@ -100,13 +102,16 @@ def _read(record: QuarantinedRecord, batch: Batch) -> Iterator[Read]:
 
 
 def _save_transactions(
-    steps: Steps, batch: Batch, kept: Sequence[tuple[QuarantinedRecord, Read]]
+    steps: Steps,
+    batch: Batch,
+    told: Sequence[Told],
+    kept: Sequence[tuple[QuarantinedRecord, Read]],
 ) -> None:
-    told = [(record, one) for record, one in kept if isinstance(one, TransactionData)]
+    read_now = [(record, one) for record, one in kept if isinstance(one, TransactionData)]
     # What was still pending then has settled, or left.
-    late = [record for record, one in told if one.status == TransactionStatus.PENDING]
-    settled = [(record, one) for record, one in told if one.status != TransactionStatus.PENDING]
-    rows = from_file([one for _record, one in settled])
+    late = [record for record, one in read_now if one.status == TransactionStatus.PENDING]
+    settled = [(record, one) for record, one in read_now if one.status != TransactionStatus.PENDING]
+    rows = _among_all(told, [one for _record, one in settled])
     if rows:
         # What is known already was told since: what was set aside says nothing newer of it.
         saved = save_transactions(
@@ -121,6 +126,12 @@ def _save_transactions(
     close((record for record, _one in settled), Resolution.READ)
 
 
+def _among_all(told: Sequence[Told], rows: Sequence[TransactionData]) -> list[Incoming]:
+    """These rows with the ids they claim among all of their statement's: some may look alike."""
+    before = [row.data for one in told for row in one.rows()]
+    return from_file([*before, *rows])[len(before) :]
+
+
 def _go_through(account: Account, day: date) -> None:
     """Know the account's rows up to this day, if not further."""
     behind = Q(transactions_through=None) | Q(transactions_through__lt=day)
@@ -128,22 +139,25 @@ def _go_through(account: Account, day: date) -> None:
 
 
 def _save_holdings(
-    steps: Steps, batch: Batch, told: Told, kept: Sequence[tuple[QuarantinedRecord, Read]]
+    steps: Steps,
+    batch: Batch,
+    told: Sequence[Told],
+    kept: Sequence[tuple[QuarantinedRecord, Read]],
 ) -> None:
     read_now = [(record, one) for record, one in kept if isinstance(one, HoldingData)]
-    if is_followed(told, batch.account) or is_older(batch.account, told.account):
+    if is_followed(told[0], batch.account) or is_older(batch.account, told[0].account):
         close((record for record, _one in read_now), Resolution.OUTDATED)
         return
     # Another line of the same position was read then: this one would take its place.
-    seen = {one.provider_holding_id for one in told.holdings or ()}
+    seen = {row.provider_holding_id for one in told for row in one.holdings or ()}
     for record, one in read_now:
         if one.provider_holding_id in seen:
             still_unreadable(record, Rejected(reason="position_in_parts"))
     new = [(record, one) for record, one in read_now if one.provider_holding_id not in seen]
-    if not new:
-        return
-    holdings = [one for _record, one in new]
-    saved = save_holdings(batch.account, holdings)
-    steps.of(batch.kind, batch.account).tally(saved.counts)
-    keep_more(batch.origin, batch.account, holdings=holdings)
-    close((record for record, _one in new), Resolution.READ)
+    holdings, hidden = merged(one for _record, one in new)
+    if new:
+        step = steps.of(batch.kind, batch.account)
+        step.tally(save_holdings(batch.account, holdings).counts)
+        step.tally(Counts(fetched=hidden, ignored=hidden))
+        keep_more(batch.origin, batch.account, holdings=holdings)
+        close((record for record, _one in new), Resolution.READ)

@@ -26,7 +26,7 @@ from connections.saving import (
 from connections.services import fail, file_connection, is_enabled, request_sync, start
 from connections.steps import Steps
 from connections.telling import as_payload, counts_of
-from connections.types import FileLogin, StepKind, SyncTrigger, SyncWork
+from connections.types import UNFINISHED, FileLogin, StepKind, SyncTrigger, SyncWork
 from dashtam.events import NewEvent, record
 from dashtam.logs import about
 from dashtam.text import clean_text
@@ -131,8 +131,10 @@ def turn_signs(statement: StatementFile, key: str, signs: Signs) -> None:
 
 def discard(statement: StatementFile) -> StatementStatus | None:
     """Forget a preview or a failed import; which of them it was, None when it was neither."""
+    # What is being taken back is needed until that is done.
+    idle = StatementFile.objects.exclude(undo_sync__status__in=UNFINISHED)
     for status in (StatementStatus.PREVIEWED, StatementStatus.FAILED):
-        deleted, _by_model = StatementFile.objects.filter(pk=statement.pk, status=status).delete()
+        deleted, _by_model = idle.filter(pk=statement.pk, status=status).delete()
         if deleted:
             return status
     return None
@@ -152,7 +154,7 @@ def run(sync_id: UUID | str) -> None:
         if sync.work == SyncWork.READ:
             _run(sync)
         elif sync.work == SyncWork.UNDO:
-            undoing.run(sync, StatementFile.objects.light().get(undo_sync=sync))
+            undoing.run(sync)
         else:
             rereading.run(sync)
 

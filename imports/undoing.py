@@ -123,8 +123,12 @@ def request(statement: StatementFile, by: User) -> Sync | None:
     return sync
 
 
-def run(sync: Sync, statement: StatementFile) -> None:
+def run(sync: Sync) -> None:
     """Do a claimed undo; whatever goes wrong, nothing is changed and the person learns of it."""
+    statement = StatementFile.objects.filter(undo_sync=sync).light().first()
+    if statement is None:
+        _fail(sync, "not_imported", {})
+        return
     try:
         _undo(sync, statement)
     except Fenced:

@@ -16,6 +16,7 @@ from connections.connecting import disconnect
 from connections.errors import SyncInProgress
 from connections.models import Connection, QuarantinedRecord, Sync, SyncStep
 from connections.providers import schwab
+from connections.quarantine import redact
 from connections.services import ask, sync_now
 from connections.tasks import run_sync
 from connections.types import Resolution, StepKind, SyncStatus, SyncWork
@@ -330,6 +331,15 @@ def test_a_try_says_no_balance(nora, monkeypatch):
     monkeypatch.undo()
     tried()
     assert list(Account.objects.order_by("pk").values("balance", "balance_as_of")) == before
+
+
+@pytest.mark.parametrize(
+    "number", ["4111 1111 1111 1111", "4111-1111-1111-1111", "DE89 3704 0044 0532 0130 00"]
+)
+def test_a_grouped_number_is_shown_cut(number):
+    shown = redact(f"<STMTTRN><NAME>PAID {number}</STMTTRN>")
+    assert number not in shown
+    assert number[-2:] in shown
 
 
 # The page

@@ -11,6 +11,7 @@ from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
+from django.db import DatabaseError
 from django.db import connection as db_connection
 from django_q.models import OrmQ
 
@@ -216,9 +217,27 @@ def test_keys_that_came_along_are_never_lost(alice, file, say, settings, passphr
     settings.DASHTAM_KEYS = f"k1:{OTHER_KEY}"
     with pytest.raises(CommandError, match="add --write-keys FILE"):
         say("restore", file, *passphrase)
-    with pytest.raises(CommandError, match="cannot be written: File exists"):
+    with pytest.raises(CommandError, match="there already, with something else"):
         say("restore", file, *passphrase, "--write-keys", file)
     assert not User.objects.exists()
+
+
+def test_with_the_keys_written_an_interrupted_restore_is_run_again(
+    alice, file, say, settings, passphrase, monkeypatch
+):
+    def die(_backup):
+        raise DatabaseError("gone")
+
+    say("backup", file, "--include-keys", *passphrase)
+    empty()
+    settings.DASHTAM_KEYS = f"k1:{OTHER_KEY}"
+    again = ("restore", file, *passphrase, "--write-keys", file.with_name("keys.env"))
+    with monkeypatch.context() as broken:
+        broken.setattr("dashtam.management.commands.restore.restore", die)
+        with pytest.raises(CommandError, match="cannot be used"):
+            say(*again)
+    say(*again)
+    assert User.objects.exists()
 
 
 def test_a_wrong_passphrase_is_refused(alice, file, say, settings, passphrase, tmp_path):

@@ -7,8 +7,10 @@ import json
 import pytest
 from allauth.mfa.models import Authenticator
 from django.core.cache import cache
+from fido2.webauthn import AuthenticatorData
 
 from dashtam.models import User
+from tests.dashtam import passkeys
 from tests.dashtam.doors import (
     add_app,
     come_in,
@@ -240,3 +242,27 @@ def test_sign_up_by_passkey_is_closed_with_the_other(db, settings):
     settings.SIGN_UP_OPEN = False
     page = new_browser().get("/auth/signup/passkey/").content.decode()
     assert "takes no new accounts" in page
+
+
+def key_as_second_step(client):
+    """A security key that says that it is there, and not who holds it."""
+    key = Passkey()
+    page = client.get("/auth/2fa/webauthn/add/").content.decode()
+    credential = key.create(options_of(page, "creation_options"))
+    client.post("/auth/2fa/webauthn/add/", {"name": "Key", "credential": credential})
+    return key
+
+
+def test_a_found_key_does_not_answer_the_question_of_anothers_second_step(anna, monkeypatch):
+    monkeypatch.setattr(passkeys, "FLAGS", AuthenticatorData.FLAG.UP)
+    homes = [come_in(person) for person in (anna, make_person("thief@example.com"))]
+    for home in homes:
+        prove(home)
+    found, _own = map(key_as_second_step, homes)
+    thief = half_way(User.objects.get(email="thief@example.com"))
+    page = thief.get("/auth/2fa/authenticate/").content.decode()
+    answer = found.get(options_of(page, "request_options"))
+    # The half sign-in is let go; what was asked stays in the session.
+    thief.post("/auth/logout/")
+    thief.post("/auth/2fa/webauthn/login/", {"credential": answer})
+    assert thief.get("/").status_code == 302

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
@@ -162,6 +163,38 @@ def test_equal_rows_are_each_saved(alice, mended):
     assert amounts() == [Decimal("-9"), Decimal("-9"), Decimal("-4.5")]
 
 
+def test_a_row_equal_to_one_that_was_read_is_saved_too(alice, mended):
+    good, bad = (stmttrn(amount, "20240105", "", "FUEL") for amount in ("-9.00", "-9!00"))
+    bring(alice, bank_statement(good, bad))
+    retried()
+    assert amounts() == [Decimal("-9"), Decimal("-9")]
+
+
+def test_under_an_id_used_twice_no_row_takes_anothers_place(alice, mended):
+    bring(
+        alice,
+        bank_statement(
+            stmttrn("-9.00", "20240105", "R1", "COFFEE"),
+            stmttrn("-9!00", "20240105", "R1", "BAKERY"),
+        ),
+    )
+    retried()
+    names = Transaction.objects.values_list("description", flat=True)
+    assert sorted(names) == ["BAKERY", "COFFEE"]
+
+
+def test_equal_rows_that_are_read_one_after_the_other_are_each_saved(alice, monkeypatch):
+    rows = (stmttrn(amount, "20240105", "", "FUEL") for amount in ("-9!00", "-9?00"))
+    bring(alice, bank_statement(*rows))
+    real = ofx_values.amount
+    for mark in "!?":
+        lenient = partial(lambda mark, text, *rest: real(text.replace(mark, "."), *rest), mark)
+        monkeypatch.setattr(ofx_values, "amount", lenient)
+        retried()
+    assert amounts() == [Decimal("-9"), Decimal("-9")]
+    assert not QuarantinedRecord.objects.open().exists()
+
+
 def test_a_cards_turned_signs_are_turned(alice, mended):
     data = ofx(card_set(row(TRNAMT="12.34"), row(FITID="f2", TRNAMT="7!00")))
     statement = services.preview_upload(alice, file_name="a.qfx", data=data)
@@ -212,6 +245,27 @@ def test_a_second_line_of_a_position_does_not_take_the_firsts_place(alice, mende
     assert Holding.objects.get().quantity == 3
 
 
+def test_lines_of_a_position_that_are_read_together_add_up(alice, mended):
+    lots = position(UNITS="3", MKTVAL="30!00") + position(UNITS="4", MKTVAL="40!00")
+    bring(alice, ofx(investment_set(positions=lots + position(unique_id="594918104"))))
+    retried()
+    held = Holding.objects.get(cusip="037833100")
+    assert (held.quantity, held.market_value) == (7, 70)
+    assert not QuarantinedRecord.objects.open().exists()
+
+
+def test_a_line_read_later_than_its_position_waits(alice, monkeypatch):
+    lots = position(UNITS="3", MKTVAL="30!00") + position(UNITS="4", MKTVAL="40?00")
+    bring(alice, ofx(investment_set(positions=lots + position(unique_id="594918104"))))
+    real = ofx_values.amount
+    for mark in "!?":
+        lenient = partial(lambda mark, text, *rest: real(text.replace(mark, "."), *rest), mark)
+        monkeypatch.setattr(ofx_values, "amount", lenient)
+        retried()
+    assert Holding.objects.get(cusip="037833100").quantity == 3
+    assert QuarantinedRecord.objects.open().get().reason == "position_in_parts"
+
+
 def test_what_was_kept_by_an_older_version_asks_for_the_file(alice, mended):
     bring(alice, BROKEN)
     kept = QuarantinedRecord.objects.get()
@@ -232,7 +286,7 @@ def test_an_import_whose_words_were_not_kept_asks_for_the_file(alice, mended):
 
 def test_a_defect_is_told_and_everything_waits_on(alice, mended, monkeypatch):
     bring(alice, BROKEN)
-    monkeypatch.setattr("imports.rereading.telling_of", lambda *_args: 1 / 0)
+    monkeypatch.setattr("imports.rereading.everything_told", lambda *_args: 1 / 0)
     (sync,) = retrying.retry(QuarantinedRecord.objects.all()).syncs
     services.run(sync.pk)
     sync.refresh_from_db()

@@ -453,3 +453,33 @@ def test_an_undo_takes_as_many_statements_for_every_500_rows(alice, rows):
     sync = undoing.request(statement, alice)
     assert len(statements_of(partial(services.run, sync.pk))) <= 110 + 12 * (rows // 500)
     assert not Transaction.objects.exists()
+
+
+def failed_import(user, monkeypatch):
+    def die(*_args):
+        raise RuntimeError
+
+    statement = services.preview_upload(user, file_name="a.qfx", data=JANUARY)
+    with monkeypatch.context() as broken:
+        broken.setattr(services, "_complete", die)
+        services.run(services.confirm(statement).pk)
+    statement.refresh_from_db()
+    assert statement.status == StatementStatus.FAILED
+    return statement
+
+
+def test_a_failed_import_is_not_discarded_while_it_is_taken_back(alice, monkeypatch):
+    statement = failed_import(alice, monkeypatch)
+    sync = undoing.request(statement, alice)
+    assert services.discard(statement) is None
+    services.run(sync.pk)
+    assert not Transaction.objects.exists()
+
+
+def test_an_undo_whose_file_is_gone_ends_and_blocks_nothing(alice, monkeypatch):
+    statement = failed_import(alice, monkeypatch)
+    sync = undoing.request(statement, alice)
+    StatementFile.objects.all().delete()
+    services.run(sync.pk)
+    sync.refresh_from_db()
+    assert (sync.status, sync.error_code) == (SyncStatus.FAILED, "not_imported")

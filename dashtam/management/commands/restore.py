@@ -78,10 +78,7 @@ class Command(BaseCommand):
                     "put the lines of that file into .env in place of those that are there."
                 )
             lines = "".join(f"{name}={value}\n" for name, value in backup.keys.items())
-            try:
-                write_private(place, lines)
-            except OSError as error:
-                raise BackupError(f"{place} cannot be written: {error.strerror}.") from error
+            _keep(place, lines)
             self.stdout.write(f"Put the lines of {place} into .env before Dashtam starts.")
         ring = vault(backup.keys["DASHTAM_KEYS"]).key_ids
         missing = [key for key in backup.contents.key_ids if key not in ring]
@@ -90,3 +87,14 @@ class Command(BaseCommand):
                 f"DASHTAM_KEYS has no {', '.join(missing)}, which the backed-up installation had: "
                 "what those keys still seal will not open."
             )
+
+
+def _keep(place: Path, lines: str) -> None:
+    """Write the keys, unless an interrupted restore has written the very same there."""
+    try:
+        write_private(place, lines)
+    except FileExistsError as error:
+        if not place.is_file() or place.read_bytes() != lines.encode():
+            raise BackupError(f"{place} is there already, with something else in it.") from error
+    except OSError as error:
+        raise BackupError(f"{place} cannot be written: {error.strerror}.") from error
