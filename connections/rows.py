@@ -85,11 +85,12 @@ class Row:
     def identifier(self, key: str) -> str:
         """A provider's own id, of text or digits."""
         value = self._raw.get(key)
-        if isinstance(value, bool) or not isinstance(value, str | int):
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
             raise self.unreadable(key)
-        if not 0 < len(str(value).strip()) <= MAX_ID_LENGTH:
+        written = str(value)
+        if not 0 < len(written.strip()) <= MAX_ID_LENGTH:
             raise self.unreadable(key)
-        return str(value)
+        return written
 
     def amount(self, key: str) -> Decimal:
         """An amount of money, rounded half-even to four decimals."""
@@ -188,6 +189,8 @@ def product(*factors: Decimal | int) -> Decimal:
 
 def total(figures: list[Decimal]) -> Decimal:
     """Their sum, with no digit lost."""
+    if len(figures) == 1:
+        return figures[0]
     result = Decimal(0)
     for figure in figures:
         result = _WIDE.add(result, figure)
@@ -219,10 +222,14 @@ def _without_account_numbers(node: Any) -> Any:
     }
 
 
+# A fee, a price, a number of shares: most figures of a list are there many times.
+@lru_cache(maxsize=4096, typed=True)
 def _amount(value: Any) -> Decimal:
-    return money.amount(_fit(value))
+    # A Decimal is rounded once, however many digits it has.
+    return money.amount(value if type(value) is Decimal else _fit(value))
 
 
+@lru_cache(maxsize=4096, typed=True)
 def _quantity(value: Any) -> Decimal:
     return money.quantity(_fit(value))
 
@@ -247,36 +254,38 @@ def _is_short(text: str) -> bool:
 
 
 def _day(value: str) -> date:
+    return _date(value, _day_of_ours())
+
+
+@lru_cache(maxsize=4096)
+def _date(value: str, today: int) -> date:
     if not _DAY.fullmatch(value):
         raise ValueError
-    return _plausible(date.fromisoformat(value))
+    return _plausible(date.fromisoformat(value), today)
 
 
 def _instant(value: str) -> datetime:
-    day, moment = _moment(value)
-    _plausible(day)
-    return moment
+    return _moment(value, _day_of_ours())
 
 
 # Most of a list's rows share their days, and many a trade says the same moment twice.
 @lru_cache(maxsize=4096)
-def _moment(value: str) -> tuple[date, datetime]:
-    """The calendar date as it is written, and the instant as UTC."""
+def _moment(value: str, today: int) -> datetime:
+    """An instant as UTC, whose calendar date, as it is written, is plausible today."""
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError
-    return moment.date(), moment.astimezone(UTC)
+    _plausible(moment.date(), today)
+    return moment.astimezone(UTC)
 
 
-def _plausible(day: date) -> date:
-    oldest, furthest = _bounds(int(time() // _DAY_SECONDS))
-    if not oldest <= day <= furthest:
+def _day_of_ours() -> int:
+    """How many days after 1970 began it is."""
+    return int(time() // _DAY_SECONDS)
+
+
+def _plausible(day: date, today: int) -> date:
+    now = _FIRST_DAY + timedelta(today)
+    if not now - OLDEST <= day <= now + FURTHEST:
         raise ValueError
     return day
-
-
-@lru_cache(maxsize=1)
-def _bounds(days: int) -> tuple[date, date]:
-    """The oldest and the furthest day that is believed, so many days after 1970 began."""
-    today = _FIRST_DAY + timedelta(days)
-    return today - OLDEST, today + FURTHEST

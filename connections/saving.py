@@ -28,12 +28,14 @@ from connections.telling import (
 from connections.types import StepKind, StepStatus, SyncStatus, SyncTrigger, SyncWork
 from dashtam.events import NewEvent, record
 from holdings.services import deactivate_missing, save_holdings
+from transactions.matching import sift
 from transactions.services import (
     CHUNK,
     cancel_vanished,
     chunks,
     plan_settlements,
     save_transactions,
+    vanished_from,
 )
 from transactions.types import TransactionStatus
 
@@ -225,14 +227,16 @@ class AccountSaving:
         incoming = fetched.transactions or ()
         # A pending row of an older statement has long settled or gone: it would only mislead.
         self.rows = [row for row in incoming if not (self.is_older and _is_pending(row))]
+        self._unchanged = 0
+        self._may_have_vanished = True
 
     def save(self, end_point: Mapping[str, object]) -> None:
         """Save all of it; `end_point` is where the sync stands when the last chunk is in."""
         # Only a file is the same on every reading: what a provider tells anew is saved anew.
         is_file = self.sync.trigger == SyncTrigger.FILE_IMPORT
         done = self.sync.resume_point.get("rows_done", 0) if is_file else 0
-        left = list(chunks(self.rows, done)) or [()]
         settled = self._settlements()
+        left = list(chunks(self.rows, done) if is_file else chunks(self._news())) or [()]
         # Another account may have been cut off in the middle: its plan is not ours to drop.
         others = {key: plan for key, plan in self._plans().items() if key != self._key}
         for chunk in left[:-1]:
@@ -246,10 +250,22 @@ class AccountSaving:
             self.sync.hold(**end_point, settled=others)
             self._save_rows(left[-1], settled)
             events = self._end()
-            rest = len(self.fetched.transactions or ()) - len(self.rows)
+            rest = len(self.fetched.transactions or ()) - len(self.rows) + self._unchanged
             told = self.tell(len(left[-1]) + rest + len(self.fetched.holdings or ()))
             record(self.sync.user_id, *told, *events)
         pause()
+
+    def _news(self) -> Sequence[Incoming]:
+        """The rows that are not stored word for word: only these take chunks.
+
+        Looked up outside of any transaction: nobody else writes this account's rows while the sync
+        is ours, and nothing is counted once it is not.
+        """
+        if not self.account.transactions_synced_at:
+            return self.rows
+        unchanged, news = sift(self.account, self.rows)
+        self._unchanged = len(unchanged)
+        return news
 
     @property
     def _key(self) -> str:
@@ -271,7 +287,9 @@ class AccountSaving:
         is_up_to_date = self.fetched.is_newest or self.fetched.has_all_pending
         if self.is_older or not is_up_to_date:
             return {}
-        plan = plan_settlements(self.account, self.rows, since=self.fetched.since)
+        vanished = vanished_from(self.account, self.rows, self.fetched.since)
+        self._may_have_vanished = bool(vanished)
+        plan = plan_settlements(self.account, self.rows, vanished)
         return {key: str(pk) for key, pk in plan.items()}
 
     def _save_rows(self, chunk: Sequence[Incoming], settled: Mapping[str, str]) -> None:
@@ -307,11 +325,14 @@ class AccountSaving:
         fetched = self.fetched
         step = self.steps.of(StepKind.TRANSACTIONS, self.account)
         skipped = len(fetched.transactions or ()) - len(self.rows)
-        step.tally(Counts(fetched=skipped, ignored=skipped))
+        same = self._unchanged
+        step.tally(Counts(fetched=skipped + same, ignored=skipped, unchanged=same))
+        step.pages += bool(same)
         unread = [row for row in fetched.rejected if not row.is_holding]
         quarantine(step, unread)
         # A pending row that seems to have left may be the one that could not be read.
-        if fetched.has_all_pending and not self.is_older and not unread:
+        is_sure = fetched.has_all_pending and not self.is_older and not unread
+        if is_sure and self._may_have_vanished:
             step.cancelled += cancel_vanished(
                 self.account, self.rows, sync_id=self.sync.pk, since=fetched.since
             )

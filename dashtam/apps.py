@@ -1,13 +1,19 @@
 """Dashtam's own app."""
 
+import gc
+
 from django.apps import AppConfig
+
+# Python looks for cycles whenever 700 new objects are alive. A page of a provider's rows is a
+# hundred thousand, none of them in a cycle, and each such look went through all of them.
+OBJECTS_BETWEEN_COLLECTIONS = 10_000
 
 
 class DashtamConfig(AppConfig):
     name = "dashtam"
 
     def ready(self) -> None:
-        """Hear what allauth tells of second factors and passwords."""
+        """Hear what allauth tells of second factors and passwords; collect garbage less often."""
         from allauth.account import signals as account
         from allauth.mfa import signals as mfa
         from allauth.mfa.models import Authenticator
@@ -15,6 +21,7 @@ class DashtamConfig(AppConfig):
 
         from dashtam import devices, second_factors
 
+        gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
         post_init.connect(second_factors.mark_seeds, sender=Authenticator)
         mfa.authenticator_added.connect(second_factors.on_added)
         mfa.authentication_failed.connect(devices.on_failed_factor)

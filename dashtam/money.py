@@ -12,12 +12,14 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 AMOUNT_PLACES = 4
 # What 64 bits hold when they count ten-thousandths.
 MAX_AMOUNT = Decimal("922337203685477.5807")
+_MAX_AMOUNT_SIZE = MAX_AMOUNT.adjusted()
 MAX_QUANTITY_DIGITS = 40
 _MAX_TEXT_LENGTH = 40
 _MAX_QUANTITY_TEXT = MAX_QUANTITY_DIGITS + 2
 _STEP = Decimal(1).scaleb(-AMOUNT_PLACES)
 # Decimal() itself takes underscores, other scripts' digits, NaN and exponents that cost minutes.
 _PLAIN_DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)", re.ASCII)
+_CANONICAL = re.compile(r"-?(?:[1-9][0-9]*|0(?=\.))(?:\.[0-9]*[1-9])?", re.ASCII)
 # Wide enough for anything accepted here, whatever the thread's own context says.
 _EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
 
@@ -79,10 +81,11 @@ def amount(value: str | int | Decimal) -> Decimal:
     for NaN and infinities, and for what 64 bits cannot hold.
     """
     number = _read(value, _MAX_TEXT_LENGTH)
-    if number.adjusted() > MAX_AMOUNT.adjusted():
+    size = number.adjusted()
+    if size > _MAX_AMOUNT_SIZE:
         raise ValueError("the amount is too large")
     rounded = number.quantize(_STEP, context=_EXACT)
-    if abs(rounded) > MAX_AMOUNT:
+    if size == _MAX_AMOUNT_SIZE and abs(rounded) > MAX_AMOUNT:
         raise ValueError("the amount is too large")
     return rounded if rounded else abs(rounded)
 
@@ -93,6 +96,10 @@ def quantity(value: str | int | Decimal) -> Decimal:
     Errors are those of `amount`; too large or too fine is more than 40 digits in all.
     """
     number = _read(value, _MAX_QUANTITY_TEXT)
+    written = str(number)
+    if len(written) <= MAX_QUANTITY_DIGITS and _CANONICAL.fullmatch(written):
+        # What nearly all are, by the thousand.
+        return number
     if number and not -MAX_QUANTITY_DIGITS <= number.adjusted() < MAX_QUANTITY_DIGITS:
         raise ValueError("the quantity has too many digits")
     text = canonical(number)
@@ -130,6 +137,8 @@ def exponent(code: str) -> int:
 
 
 def _read(value: str | int | Decimal, max_length: int) -> Decimal:
+    if type(value) is Decimal and value.is_finite():
+        return value
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise TypeError(f"a number of money is text, int or Decimal, not {type(value).__name__}")
     if isinstance(value, str):

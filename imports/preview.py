@@ -13,8 +13,8 @@ from connections.quarantine import redact
 from connections.services import find_file_connection
 from dashtam.money import canonical
 from imports.mapping import Signs
+from transactions.foresight import foresee
 from transactions.reconciling import Check, CheckState, check
-from transactions.services import foresee
 from transactions.types import TransactionStatus
 
 if TYPE_CHECKING:

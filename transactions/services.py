@@ -29,7 +29,7 @@ from transactions.matching import (
     without_unchanged,
 )
 from transactions.models import Sighting, Transaction, TransactionRevision
-from transactions.types import Effect, TransactionStatus
+from transactions.types import TransactionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -108,26 +108,6 @@ def save_transactions(
         return _save(account, rows, sync_id, settled or {}, **how)
 
 
-@dataclass(slots=True)
-class Foreseen:
-    """What saving would do: counts, and what it would do to the account's settled rows."""
-
-    counts: Counts = field(default_factory=Counts)
-    effects: list[Effect] = field(default_factory=list)
-
-
-def foresee(account: Account | None, rows: Sequence[Incoming]) -> Foreseen:
-    """What saving these rows would do, without doing it; `account` is None when it is new."""
-    plan = plan_settlements(account, rows) if account else {}
-    foreseen = Foreseen()
-    for chunk in chunks(rows):
-        # Held against an account that is not there, every row is new.
-        matched = match(account or Account(), chunk, plan)
-        foreseen.counts += matched.counts()
-        foreseen.effects += _effects(matched)
-    return foreseen
-
-
 def match(
     account: Account,
     rows: Sequence[Incoming],
@@ -188,14 +168,14 @@ def as_stored(row: Incoming, row_id: str) -> dict[str, Any]:
 
 
 def plan_settlements(
-    account: Account, rows: Sequence[Incoming], *, since: date | None = None
+    account: Account, rows: Sequence[Incoming], vanished: Sequence[Transaction] | None = None
 ) -> dict[str, UUID]:
     """Which newcomers of an answer are pending rows that left it: {key: the pending row}.
 
-    `since` is the first day that the answer covers (None: it covers all).
+    `vanished` are those rows; None are those of an answer that covers every day.
     """
-    vanished = _vanished(account, rows, since)
-    plan = settling(vanished, rows, lambda some: _stored(account, some))
+    left = vanished_from(account, rows) if vanished is None else vanished
+    plan = settling(left, rows, lambda some: _stored(account, some))
     return {key: pending.pk for key, pending in plan.items()}
 
 
@@ -235,7 +215,7 @@ def cancel_vanished(
     account: Account, rows: Sequence[Incoming], *, sync_id: UUID, since: date | None = None
 ) -> int:
     """Cancel the pending rows that left the answer and settled as nothing: kept, not counted."""
-    vanished = _vanished(account, rows, since)
+    vanished = vanished_from(account, rows, since)
     changes = {"status": [TransactionStatus.PENDING, TransactionStatus.CANCELLED]}
     for pending in vanished:
         pending.status = TransactionStatus.CANCELLED
@@ -324,32 +304,14 @@ def _unknown(rows: Iterable[Incoming], by_id: dict[str, Any]) -> list[Incoming]:
     return [row for row in rows if not row.is_repeat and _find(row, by_id, {})[1] is None]
 
 
-def _vanished(account: Account, rows: Sequence[Incoming], since: date | None) -> list[Transaction]:
-    """The stored pending rows that none of these rows is, nor names as its pending self."""
+def vanished_from(
+    account: Account, rows: Sequence[Incoming], since: date | None = None
+) -> list[Transaction]:
+    """Pending rows (from `since` on) that none of these rows is, nor names as its pending self."""
     pending = Transaction.objects.pending().filter(account=account)
     if since:
         pending = pending.filter(transaction_date__gte=since)
     return gone(pending, rows, lambda some: _stored(account, some))
-
-
-def _effects(matched: Matched) -> Iterator[Effect]:
-    """What the new rows bring, and what the changed ones bring and take back."""
-    for txn in (*matched.new, *(txn for txn, _changes in matched.changed)):
-        if txn.status == TransactionStatus.SETTLED:
-            settled_on = txn.settlement_date or txn.transaction_date
-            yield Effect(txn.currency, txn.transaction_date, settled_on, txn.amount)
-    for txn, changes in matched.changed:
-        before = {name: pair[0] for name, pair in changes.items()}
-        if before.get("status", txn.status) == TransactionStatus.SETTLED:
-            day = _day(before.get("transaction_date", txn.transaction_date))
-            settled_on = _day(before.get("settlement_date", txn.settlement_date)) or day
-            amount = Decimal(before.get("amount", txn.amount))
-            yield Effect(before.get("currency", txn.currency), day, settled_on, -amount)
-
-
-def _day(value: Any) -> Any:
-    """A date as `_plain` wrote it, read again."""
-    return date.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _new(account: Account, row: Incoming, row_id: str) -> Transaction:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from accounts.types import as_word
@@ -159,18 +160,20 @@ def subtype_of(
 
     `amount` is positive when money comes in, `quantity` when the position grows.
     """
-    word = as_word(said)
-    if (kind, word) in _SUBTYPE_WORDS:
-        return _SUBTYPE_WORDS[kind, word]
-    for subtype in SUBTYPES[kind]:
-        if subtype == word:
-            return subtype
-    return _implied(kind, amount, quantity, has_security)
+    return _named(said, kind) or _implied(kind, amount, quantity, has_security)
 
 
 def status_of(said: str) -> TransactionStatus:
     """Where a provider's word says a transaction is in its life; any other word is `settled`."""
     return _STATUS_WORDS.get(as_word(said), TransactionStatus.SETTLED)
+
+
+@lru_cache(maxsize=1024)
+def _named(said: str, kind: TransactionType) -> TransactionSubtype | None:
+    word = as_word(said)
+    if (kind, word) in _SUBTYPE_WORDS:
+        return _SUBTYPE_WORDS[kind, word]
+    return next((subtype for subtype in SUBTYPES[kind] if subtype == word), None)
 
 
 def _implied(

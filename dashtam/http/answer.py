@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NoReturn
 
+import msgspec
+
 from dashtam.http.errors import BadAnswer, Refused, Unavailable
 
 MAX_NUMBER_LENGTH: Final = 400
@@ -17,6 +19,10 @@ MAX_JSON_DEPTH: Final = 64
 EXCERPT_LENGTH: Final = 200
 _EXCERPT_SOURCE_BYTES = 2_000
 _GZIP = 31
+_TOO_MANY_DIGITS = b"0" * (MAX_NUMBER_LENGTH + 1)
+_EVERY_DIGIT_THE_SAME = bytes.maketrans(b"123456789", b"000000000")
+_BRACKETS_ALIKE = bytes.maketrans(b"{}", b"[]")
+_NEITHER_QUOTES_NOR_BRACKETS = bytes(set(range(256)) - set(b'{}[]"\\'))
 # Kept are short plain words, tags and punctuation: enough to know a login page from an outage.
 _TEXTS_AND_TOKENS = re.compile(r"\"[^\"]*(?:\"|$)|'[^']*(?:'|$)|[^\s<>(){}\[\],:;!?]+")
 _HARMLESS = re.compile(r"/?[A-Za-z]{1,11}\.?")
@@ -99,17 +105,32 @@ def _masked(token: re.Match[str]) -> str:
 def _parsed(body: bytes) -> tuple[Any, str]:
     # The errors of the parsers hold the whole body: only what is wrong leaves this function.
     try:
-        value = json.loads(
-            body.decode("utf-8-sig"),
-            parse_float=_Numbers(_decimal).__getitem__,
-            parse_int=_Numbers(_integer).__getitem__,
-            parse_constant=_no_constant,
-        )
+        value = _read_at_once(body)
     except (ValueError, RecursionError, InvalidOperation):
-        return None, "not JSON as the standard has it"
-    if _is_too_deep(value):
+        # Half of a pair of code points, and what is no JSON: the standard library knows which.
+        try:
+            value = _read_by_standard(body)
+        except (ValueError, RecursionError, InvalidOperation):
+            return None, "not JSON as the standard has it"
+    if not _is_surely_flat(body) and _is_too_deep(value):
         return None, "JSON that is too deep"
     return value, ""
+
+
+def _read_at_once(body: bytes) -> Any:
+    """The value of a body without oddities, in less than half the standard library's time."""
+    if _TOO_MANY_DIGITS in body.translate(_EVERY_DIGIT_THE_SAME):
+        raise ValueError
+    return msgspec.json.Decoder(float_hook=_Numbers(_decimal).__getitem__).decode(body)
+
+
+def _read_by_standard(body: bytes) -> Any:
+    return json.loads(
+        body.decode("utf-8-sig"),
+        parse_float=_Numbers(_decimal).__getitem__,
+        parse_int=_Numbers(_integer).__getitem__,
+        parse_constant=_no_constant,
+    )
 
 
 def _decimal(text: str) -> Decimal:
@@ -138,6 +159,16 @@ class _Numbers(dict[str, Any]):
     def __missing__(self, text: str) -> Any:
         self[text] = value = self._read(text)
         return value
+
+
+def _is_surely_flat(body: bytes) -> bool:
+    """Whether JSON is not too deep, told by its brackets; False where a text may have some too."""
+    brackets = body.translate(_BRACKETS_ALIKE, _NEITHER_QUOTES_NOR_BRACKETS).replace(b'""', b"")
+    for _depth in range(MAX_JSON_DEPTH - 1):
+        if not brackets:
+            return True
+        brackets = brackets.replace(b"[]", b"")
+    return not brackets
 
 
 def _is_too_deep(value: Any) -> bool:

@@ -16,7 +16,7 @@ from connections.errors import Fenced
 from connections.models import QuarantinedRecord, Sync, SyncStep
 from connections.quarantine import quarantine_without_account
 from connections.saving import Fetched, Progress, finish, save_all
-from connections.types import StepKind, SyncStatus
+from connections.types import StepKind, SyncStatus, SyncTrigger
 from dashtam.models import Event
 from holdings.models import Holding
 from holdings.types import HoldingData
@@ -211,3 +211,22 @@ def test_counts_add_up_field_by_field():
     assert Counts(fetched=1, created=1) + Counts(fetched=2, unchanged=2) == Counts(
         fetched=3, created=1, unchanged=2
     )
+
+
+def test_what_is_known_word_for_word_takes_no_chunk_of_its_own(connection):
+    bring(make_sync(connection, trigger=SyncTrigger.MANUAL), fetched(*many(1200)))
+    again = make_sync(connection, trigger=SyncTrigger.MANUAL)
+    bring(again, fetched(*many(1200), row("-1.00", name="NEW")))
+    step = again.steps.get(kind=StepKind.TRANSACTIONS)
+    assert (step.fetched, step.created, step.unchanged) == (1201, 1, 1200)
+    assert step.pages == 2
+
+
+def test_a_worker_that_lost_its_sync_counts_nothing_it_knew(connection):
+    bring(make_sync(connection, trigger=SyncTrigger.MANUAL), fetched(*many(3)))
+    again = make_sync(connection, trigger=SyncTrigger.MANUAL)
+    again.resume_point = {"accounts_done": 0, "rows_done": 0}
+    Sync.objects.filter(pk=again.pk).update(fence=again.fence + 1)
+    with pytest.raises(Fenced):
+        bring(again, fetched(*many(3)))
+    assert not again.steps.exists()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from accounts.types import AccountData, AccountType, AssetType
@@ -34,8 +33,7 @@ _CASH = ("cashBalance", "totalCash", "cashAvailableForTrading")
 _AVAILABLE = ("availableFunds", "cashAvailableForTrading", "cashAvailableForWithdrawal")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leg:
+class Leg(NamedTuple):
     """What a transaction did to one security, all of its items taken together."""
 
     instrument: Row
@@ -114,7 +112,7 @@ def transaction_from(row: Row, account: AccountData) -> TransactionData:
         occurred_at=row.instant("time"),
         commission=_commission(items),
         raw_type=word,
-        metadata=_metadata(row, legs, leg),
+        metadata=_metadata(row, net, legs, leg),
         **(_security(said, leg) if leg else {"description": said}),
     )
 
@@ -178,11 +176,11 @@ def _settlement(row: Row) -> date | None:
     return new_york_day(moment) if moment else None
 
 
-def _metadata(row: Row, legs: Iterable[Leg], leg: Leg | None) -> dict[str, object]:
+def _metadata(row: Row, net: Decimal, legs: Iterable[Leg], leg: Leg | None) -> dict[str, object]:
     others = {one.symbol: canonical(one.quantity) for one in legs if one is not leg}
     said = {key: row.identifier(key) for key in ("orderId", "positionId") if row.has(key)}
     exact = row.quantity("netAmount")
-    if exact != row.amount("netAmount"):
+    if exact != net:
         said["netAmount"] = canonical(exact)
     return {"subAccount": row.words("subAccount"), **said, **({"others": others} if others else {})}
 
