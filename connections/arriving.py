@@ -244,6 +244,7 @@ class Arrivals:
     def _save_past(self, account: Account, rows: Sequence[TransactionData]) -> None:
         if rows:
             save_rows(self._sync, self._steps, account, from_provider(rows), {})
+            self._steps.unread.close(account, (row.provider_transaction_id for row in rows))
         record(self._sync.user_id, *self._progress(account))
 
     def _save_last(self, account: Account, waiting: _Waiting, days: Days) -> None:

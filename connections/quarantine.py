@@ -12,17 +12,19 @@ from django.utils.timezone import now
 
 from accounts.types import Counts
 from connections.models import QuarantinedRecord, SyncStep
-from connections.types import Resolution, StepKind, StepStatus, SyncTrigger
+from connections.types import Resolution, StepKind, StepStatus, SyncTrigger, SyncWork
 from dashtam.text import clean_text, mask_number
 from dashtam.vault import fingerprint
-from transactions.models import Transaction
 from transactions.services import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from uuid import UUID
 
+    from accounts.models import Account
     from accounts.types import Rejected
     from connections.models import Sync
+    from connections.set_aside import QuarantineQuerySet
 
 REDACTED_LENGTH = 2000
 # Shorter runs of digits are dates (with a time), amounts and the bank's own row ids.
@@ -72,26 +74,60 @@ def quarantine_without_account(
 def close_what_is_over(sync: Sync) -> None:
     """Close what earlier syncs could not read and this one needed no more, in its transaction.
 
-    A transaction that is saved by now was read after all; a position or an account that was not
-    told again as an unreadable row, though all of them were read, is no more as it was.
+    A position or an account that was not told again as an unreadable row, though all of them were
+    read, is no more as it was.
     """
-    earlier = QuarantinedRecord.objects.open().filter(
-        user_id=sync.user_id, step__sync__connection=sync.connection_id
-    )
-    waiting = list(earlier.exclude(step__sync=sync).values_list("pk", flat=True))
+    waiting = list(_earlier(sync).values_list("pk", flat=True))
     if not waiting:
         return
     rows = QuarantinedRecord.objects.filter(pk__in=waiting)
-    known = Transaction.objects.filter(
-        account=OuterRef("step__account"), provider_transaction_id=OuterRef("provider_id")
-    )
-    rows.exclude(provider_id="").filter(Exists(known)).close(Resolution.READ)
     steps = SyncStep.objects.filter(sync=sync, status=StepStatus.SUCCEEDED)
     read = steps.filter(kind=StepKind.HOLDINGS, account=OuterRef("step__account"))
     over = Q(Exists(read), step__kind=StepKind.HOLDINGS)
     if sync.asked.is_everything:
         over |= Q(step__account=None)
-    rows.open().filter(over).close(Resolution.OUTDATED)
+    rows.filter(over).close(Resolution.OUTDATED)
+
+
+class Unread:
+    """What earlier syncs could not read of a connection's transactions, by account and id.
+
+    Looked up once for a sync; `close` says of those among the rows it reads that they are read.
+    """
+
+    def __init__(self, sync: Sync) -> None:
+        """Nothing for a file: it stands for itself."""
+        self._sync = sync
+        self._known: dict[tuple[UUID, str], UUID] | None = None
+
+    def close(self, account: Account, ids: Iterable[str]) -> None:
+        """Close what waits under these ids, in the transaction that saves their rows."""
+        if self._known is None:
+            self._known = self._look_up()
+        if not self._known:
+            return
+        places = ((account.pk, one) for one in ids)
+        found = [self._known.pop(place) for place in places if place in self._known]
+        if found:
+            QuarantinedRecord.objects.filter(pk__in=found).open().close(Resolution.READ)
+
+    def _look_up(self) -> dict[tuple[UUID, str], UUID]:
+        if self._sync.trigger == SyncTrigger.FILE_IMPORT or self._sync.work != SyncWork.READ:
+            return {}
+        rows = _earlier(self._sync).filter(step__kind=StepKind.TRANSACTIONS)
+        told = rows.exclude(provider_id="").exclude(step__account=None)
+        return {
+            (account, provider_id): pk
+            for pk, account, provider_id in told.values_list("pk", "step__account", "provider_id")
+        }
+
+
+def _earlier(sync: Sync) -> QuarantineQuerySet:
+    """The open rows that earlier syncs of the connection left."""
+    rows = QuarantinedRecord.objects.open().filter(
+        user_id=sync.user_id, step__sync__connection=sync.connection_id
+    )
+    return rows.exclude(step__sync=sync)
 
 
 def _record(step: SyncStep, row: Rejected) -> QuarantinedRecord:

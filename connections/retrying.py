@@ -240,9 +240,13 @@ def _save_transactions(
     stored = Transaction.objects.filter(
         account=batch.account, provider_transaction_id__in=ids, status__in=FINAL
     )
-    # Told again since, and perhaps otherwise: what was set aside says nothing newer.
-    known = set(stored.values_list("provider_transaction_id", flat=True))
-    new = [one for _record, one in settled if one.provider_transaction_id not in known]
+    written = dict(stored.values_list("provider_transaction_id", "updated_at"))
+    # Written since, and perhaps otherwise: what was set aside before says nothing newer.
+    new = [
+        one
+        for record, one in settled
+        if written.get(one.provider_transaction_id, record.created_at) <= record.created_at
+    ]
     if new:
         save_rows(sync, steps, batch.account, from_provider(new), {})
     close(late, Resolution.OUTDATED)

@@ -33,6 +33,8 @@ _LONG_NUMBER = re.compile(r"[+-]?[0-9]{1,40}\.[0-9]{1,300}", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ACCOUNT_NUMBER = re.compile(r"account_?number", re.IGNORECASE)
 _SHOWN_DIGITS = 4
+# No database takes these into a text.
+_NEVER_KEPT = re.compile("[\0\ud800-\udfff]")
 _FIRST_DAY = date(1970, 1, 1)
 _DAY_SECONDS = 86_400
 
@@ -73,14 +75,16 @@ class Row:
     def text(self, key: str) -> str:
         """A text that has to be there and say something."""
         value = self._raw.get(key)
-        if not isinstance(value, str) or not value.strip():
+        if not isinstance(value, str) or not value.strip() or not _can_be_kept(value):
             raise self.unreadable(key)
         return value
 
     def words(self, key: str) -> str:
         """A text that may be missing (then ""), such as a description."""
         value = self._raw.get(key)
-        return value if isinstance(value, str) else ""
+        if not isinstance(value, str):
+            return ""
+        return value if _can_be_kept(value) else _NEVER_KEPT.sub("", value)
 
     def identifier(self, key: str) -> str:
         """A provider's own id, of text or digits."""
@@ -88,7 +92,7 @@ class Row:
         if isinstance(value, bool) or not isinstance(value, (str, int)):
             raise self.unreadable(key)
         written = str(value)
-        if not 0 < len(written.strip()) <= MAX_ID_LENGTH:
+        if not 0 < len(written.strip()) <= MAX_ID_LENGTH or not _can_be_kept(written):
             raise self.unreadable(key)
         return written
 
@@ -195,6 +199,10 @@ def total(figures: list[Decimal]) -> Decimal:
     for figure in figures:
         result = _WIDE.add(result, figure)
     return result
+
+
+def _can_be_kept(text: str) -> bool:
+    return ("\0" not in text) if text.isascii() else not _NEVER_KEPT.search(text)
 
 
 def _rejected(raw: object, field: str, id_key: str, is_holding: bool) -> Rejected:

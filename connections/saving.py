@@ -328,6 +328,7 @@ class AccountSaving:
         same = self._unchanged
         step.tally(Counts(fetched=skipped + same, ignored=skipped, unchanged=same))
         step.pages += bool(same)
+        self.steps.unread.close(self.account, (row.claimed_id for row in self.rows))
         unread = [row for row in fetched.rejected if not row.is_holding]
         quarantine(step, unread)
         # A pending row that seems to have left may be the one that could not be read.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from connections.models import SyncStep
+from connections.quarantine import Unread
 from connections.types import StepStatus
 
 if TYPE_CHECKING:
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
 
 
 class Steps:
-    """The steps of one sync, each read or made once: nobody else writes them while it is ours."""
+    """The steps of one sync, each read or made once: nobody else writes them while it is ours.
+
+    `unread` are the rows that earlier syncs could not read.
+    """
 
     def __init__(self, sync: Sync) -> None:
         self._sync = sync
+        self.unread = Unread(sync)
         self._known: dict[tuple[str, UUID | None], SyncStep] = {
             (step.kind, step.account_id): step for step in sync.steps.all()
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -12,6 +13,7 @@ from django.utils.timezone import now
 
 from accounts.models import Account
 from connections import retrying
+from connections.commands import sync_accounts
 from connections.connecting import disconnect
 from connections.errors import SyncInProgress
 from connections.models import Connection, QuarantinedRecord, Sync, SyncStep
@@ -198,6 +200,50 @@ def test_what_the_provider_told_since_is_not_overwritten(nora, monkeypatch):
     assert newer.description == "As it is now"
     row.refresh_from_db()
     assert row.resolution == Resolution.READ
+
+
+@pytest.fixture
+def changed(browser, bank, monkeypatch):
+    """Nora's newest settled row, and whether the module reads how it was corrected since."""
+    connection = connect(browser, bank, person="nora")
+    run_sync(str(Sync.objects.get().pk))
+    settled = Transaction.objects.filter(status=TransactionStatus.SETTLED)
+    stored = settled.order_by("-transaction_date").first()
+    stored.is_read = False
+    real = schwab.transaction_from
+
+    def read(row, *rest):
+        said = real(row, *rest)
+        if row.identifier("activityId") != stored.provider_transaction_id:
+            return said
+        if not stored.is_read:
+            raise row.unreadable("type")
+        return replace(said, description="CORRECTED")
+
+    monkeypatch.setattr(schwab, "transaction_from", read)
+    again(connection)
+    assert still_open().get().provider_id == stored.provider_transaction_id
+    return stored
+
+
+def test_a_change_that_could_not_be_read_is_made_once_it_can_be(changed):
+    changed.is_read = True
+    tried()
+    changed.refresh_from_db()
+    assert changed.description == "CORRECTED"
+    assert QuarantinedRecord.objects.get().resolution == Resolution.READ
+
+
+def test_a_sync_that_read_no_rows_calls_none_of_them_read(alice, changed):
+    sync = sync_accounts(alice, Connection.objects.get().pk, force=True)
+    run_sync(str(sync.pk))
+    assert QuarantinedRecord.objects.get().is_open
+
+
+def test_a_row_that_is_read_again_as_it_was_stored_is_read(changed, monkeypatch):
+    monkeypatch.undo()
+    again(Connection.objects.get())
+    assert QuarantinedRecord.objects.get().resolution == Resolution.READ
 
 
 def test_a_pending_row_of_then_is_left_to_the_next_sync(nora, monkeypatch):

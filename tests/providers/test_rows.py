@@ -182,3 +182,12 @@ def test_no_digit_is_lost_in_products_and_sums():
     nines = Decimal("9." + "9" * 39)
     assert product(nines, nines) == Decimal(f"{(10**40 - 1) ** 2}e-78")
     assert total([nines, Decimal("1E-50")]) == Decimal("9." + "9" * 39 + "0" * 10 + "1")
+
+
+@pytest.mark.parametrize("odd", ["A\0", "A\ud800", "Ä\udfff"])
+def test_what_no_database_keeps_is_no_id_and_no_text_and_is_left_out_of_words(odd):
+    row = Row({"said": odd})
+    for read in (row.identifier, row.text):
+        with pytest.raises(Unreadable):
+            read("said")
+    assert row.words("said") == odd[0]
