@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,15 +15,19 @@ from django.utils.timezone import now
 from accounts.models import Account
 from accounts.types import Rejected, SnapshotSource
 from connections.errors import NeedsReauthentication, SyncError
+from connections.fetched import Fetched
 from connections.quarantine import quarantine
 from connections.reading import AT_ONCE, Current, Ended, Past, Task
-from connections.saving import AccountSaving, Fetched, pause, save_rows
+from connections.remembering import memories
+from connections.saving import AccountSaving, pause, save_rows
 from connections.steps import Steps
 from connections.types import Capability, StepKind, StepStatus
 from dashtam.events import NewEvent, record
+from holdings.types import HoldingData
 from transactions.matching import from_provider
 from transactions.models import Transaction
 from transactions.services import CHUNK
+from transactions.types import Known, TransactionData
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,7 +38,6 @@ if TYPE_CHECKING:
     from connections.models import Sync, SyncStep
     from connections.provider import Provider
     from connections.reading import Days
-    from transactions.types import TransactionData
 
 Row = TypeVar("Row")
 logger = logging.getLogger(__name__)
@@ -82,7 +85,7 @@ class Arrivals:
     def tasks(self, told: Iterable[AccountData]) -> list[Task]:
         """What is to be read of each account, less what was read before the sync was cut off."""
         known = [row for row in told if row.provider_account_id in self._accounts]
-        tasks = [self._task(row) for row in known]
+        tasks = self._with_memories([self._task(row) for row in known])
         planned = [
             (kind, self._account(task), status)
             for task, status in zip(tasks, _first_run(len(tasks)), strict=True)
@@ -117,6 +120,17 @@ class Arrivals:
             history=self._history(account, days) if wants_rows else (),
             wants_holdings=StepKind.HOLDINGS in kinds and not is_done,
         )
+
+    def _with_memories(self, tasks: list[Task]) -> list[Task]:
+        """The tasks with what their rows are recognised by."""
+        starts = [
+            task.days[0]
+            for task in tasks
+            if task.days and task.days[0] and self._account(task).transactions_synced_at
+        ]
+        told = {self._account(task).pk: task.account for task in tasks}
+        found = memories(self._source, told, min(starts, default=None))
+        return [replace(task, memory=found[self._account(task).pk]) for task in tasks]
 
     def _days(self, account: Account) -> Days:
         """The days of the newest rows: explicit ones win, and a pending row is looked for."""
@@ -157,10 +171,11 @@ class Arrivals:
         account = self._account(task)
         self._keep_failures(brought)
         rows = brought.transactions
+        news, known, repeats = last_words(rows or ())
         is_newest = self._is_everyday()
         if rows is not None and task.days and is_newest:
             account.transactions_from = account.transactions_from or task.days[0]
-            if not _read(rows):
+            if not news and not known:
                 # There is no row at whose day the next reading could begin.
                 account.transactions_through = account.transactions_through or task.days[1]
         saving = AccountSaving(
@@ -169,8 +184,10 @@ class Arrivals:
             account,
             Fetched(
                 account=task.account,
-                transactions=from_provider(_read(rows)) if rows is not None else None,
-                holdings=_read(brought.holdings) if brought.holdings is not None else None,
+                transactions=from_provider(news) if rows is not None else None,
+                known=known,
+                repeats=repeats,
+                holdings=_read(brought.holdings, HoldingData),
                 has_all_pending=bool(task.days and task.days[1] >= self._today),
                 since=task.days[0] if task.days else None,
                 is_newest=is_newest,
@@ -226,7 +243,7 @@ class Arrivals:
     def _take_past(self, brought: Past) -> None:
         account = self._account(brought.task)
         waiting = self._waiting.setdefault(brought.task.account.provider_account_id, _Waiting())
-        waiting.rows += _read(brought.rows)
+        waiting.rows += _read(brought.rows, TransactionData) or ()
         waiting.unread += _unread(brought.rows)
         while len(waiting.rows) > CHUNK:
             with atomic():
@@ -318,8 +335,28 @@ def _first_run(count: int) -> Iterator[StepStatus]:
         yield StepStatus.RUNNING if index < AT_ONCE else StepStatus.WAITING
 
 
-def _read(rows: Iterable[Row | Rejected] | None) -> list[Row]:
-    return [row for row in rows or () if not isinstance(row, Rejected)]
+def last_words(
+    rows: Sequence[TransactionData | Known | Rejected],
+) -> tuple[list[TransactionData], list[Known], int]:
+    """The rows to save, those that are stored so, and how many were told otherwise later on."""
+    news, known = _read(rows, TransactionData) or [], _read(rows, Known) or []
+    ids = {row.provider_transaction_id for row in known}
+    twice = ids.intersection(row.provider_transaction_id for row in news)
+    if not twice:
+        return news, known, 0
+    last = {row.provider_transaction_id: row for row in rows if not isinstance(row, Rejected)}
+    left = [
+        row
+        for row in rows
+        if not isinstance(row, Rejected)
+        and (row.provider_transaction_id not in twice or row is last[row.provider_transaction_id])
+    ]
+    repeats = len(news) + len(known) - len(left)
+    return _read(left, TransactionData) or [], _read(left, Known) or [], repeats
+
+
+def _read(rows: Iterable[object] | None, kind: type[Row]) -> list[Row] | None:
+    return None if rows is None else [row for row in rows if isinstance(row, kind)]
 
 
 def _unread(rows: Iterable[object] | None) -> list[Rejected]:

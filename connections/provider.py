@@ -17,15 +17,16 @@ from connections.errors import (
 from connections.types import AuthType, Category
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import date
 
     from accounts.types import AccountData, Rejected
     from connections.auth import SignIn
     from connections.errors import SyncError
+    from connections.recognition import Memory
     from connections.types import Capability
     from holdings.types import HoldingData
-    from transactions.types import TransactionData
+    from transactions.types import Known, TransactionData
 
 MAX_DETAIL_LENGTH = 200
 _registry: dict[str, type[Provider]] = {}
@@ -48,6 +49,9 @@ class Answer(Protocol):
 
     def json(self) -> Any:
         """The body, numbers with a point as Decimal; BadProviderData when it is no JSON."""
+
+    def rows(self) -> list[object]:
+        """The rows of a body that is a list, for `told`; BadProviderData when it is none."""
 
 
 class Api(Protocol):
@@ -97,6 +101,8 @@ class Provider:
         """A provider for one connection; `environment` is one of `base_urls`."""
         self.api = api
         self.environment = environment or next(iter(self.base_urls), "")
+        # By the accounts' ids. Threads read several, each of them its own.
+        self._memories: dict[str, Memory | None] = {}
 
     def __init_subclass__(cls) -> None:
         """Register the class under its slug."""
@@ -134,7 +140,7 @@ class Provider:
 
     def transactions(
         self, account: AccountData, start: date | None, end: date
-    ) -> Iterator[list[TransactionData | Rejected]]:
+    ) -> Iterator[Sequence[TransactionData | Known | Rejected]]:
         """The account's transactions from `start` (None: all there are) to `end`, page by page.
 
         Days are the provider's own. A transaction is told once, in its last state, and may be of an
@@ -153,6 +159,24 @@ class Provider:
     def holdings(self, account: AccountData) -> Iterator[HoldingData | Rejected]:
         """Every position the account holds now."""
         return iter(())
+
+    def remember(self, account: AccountData, memory: Memory | None) -> None:
+        """Have the account's rows recognised by this while they are `told`; None forgets."""
+        self._memories[account.provider_account_id] = memory
+
+    def told(
+        self, rows: Sequence[object], account: AccountData
+    ) -> Iterator[TransactionData | Known | Rejected]:
+        """The same of an answer's `rows`, where each row stands for itself alone.
+
+        One that is told word for word as it is stored is not read again.
+        """
+        memory = self._memories.get(account.provider_account_id)
+        return (
+            memory.read(rows, account, self.read_transactions)
+            if memory
+            else iter(self.read_transactions(rows, account))
+        )
 
     @classmethod
     def read_transactions(

@@ -20,14 +20,15 @@ from accounts.types import Rejected
 from connections.errors import BadProviderData, NeedsReauthentication, SyncError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import date
     from typing import Any, Self
 
     from accounts.types import AccountData
     from connections.provider import Provider
+    from connections.recognition import Memory
     from holdings.types import HoldingData
-    from transactions.types import TransactionData
+    from transactions.types import Known, TransactionData
 
     Days = tuple[date | None, date]
 
@@ -51,7 +52,8 @@ class Task:
 
     `days` are those of its newest transactions, all of which are read before any is given out;
     `history` are the days before, part by part. None, and empty, are not asked for. `is_current`:
-    what it is now is known already, and only its history is left.
+    what it is now is known already, and only its history is left. By `memory` its newest rows are
+    recognised.
     """
 
     account: AccountData
@@ -59,6 +61,7 @@ class Task:
     days: Days | None = None
     history: Iterable[Days] = ()
     wants_holdings: bool = False
+    memory: Memory | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +69,7 @@ class Current:
     """An account as it is now. None was not asked for, or could not be read: then there is why."""
 
     task: Task
-    transactions: list[TransactionData | Rejected] | None = None
+    transactions: list[TransactionData | Known | Rejected] | None = None
     transactions_error: SyncError | None = None
     holdings: list[HoldingData | Rejected] | None = None
     holdings_error: SyncError | None = None
@@ -78,7 +81,7 @@ class Past:
 
     task: Task
     days: Days
-    rows: list[TransactionData | Rejected]
+    rows: Sequence[TransactionData | Known | Rejected]
     is_whole: bool = False
 
 
@@ -201,11 +204,14 @@ class Desk:
     def _read(self, source: Provider, task: Task) -> Ended:
         if self._stop.is_set():
             return Ended(task=task, is_stopped=True)
+        source.remember(task.account, task.memory)
         if not task.is_current:
             current = _current(source, task)
             self._put(current)
             if current.transactions_error:
                 return Ended(task=task)
+        # What comes now is older than what is remembered.
+        source.remember(task.account, task.memory and task.memory.of_nothing())
         for days in task.history:
             if self._stop.is_set():
                 return Ended(task=task, is_stopped=True)
@@ -266,8 +272,10 @@ def _current(source: Provider, task: Task) -> Current:
     )
 
 
-def _rows(source: Provider, account: AccountData, days: Days) -> list[TransactionData | Rejected]:
-    rows: list[TransactionData | Rejected] = []
+def _rows(
+    source: Provider, account: AccountData, days: Days
+) -> list[TransactionData | Known | Rejected]:
+    rows: list[TransactionData | Known | Rejected] = []
     for page in source.transactions(account, *days):
         rows += page
         _refuse_too_many(len(rows))

@@ -47,13 +47,29 @@ class Unreadable(ValueError):
         self.field = field
 
 
+class Told:
+    """One row of an answer as it is on the wire; `mark` is what it is recognised by, if it is."""
+
+    __slots__ = ("_read", "mark", "text")
+
+    def __init__(self, text: bytes, read: Callable[[bytes], Any]) -> None:
+        self.text = text
+        self.mark = ""
+        self._read = read
+
+    def value(self) -> Any:
+        """Read it; BadProviderData when it is no JSON."""
+        return self._read(self.text)
+
+
 class Row:
     """One JSON object of an answer. Each reader takes a field's name; Unreadable names the field.
 
-    A null counts as missing. Numbers are text, int or Decimal, never float.
+    A null counts as missing. Numbers are text, int or Decimal, never float. `told_as` is the mark
+    that a whole row has.
     """
 
-    __slots__ = ("_key", "_parent", "_raw")
+    __slots__ = ("_key", "_parent", "_raw", "told_as")
 
     def __init__(self, raw: object, key: str = "", parent: Row | None = None) -> None:
         """Read `raw`, found in the field `key` of `parent`."""
@@ -63,6 +79,7 @@ class Row:
         self._raw: Mapping[str, Any] = raw
         self._key = key
         self._parent = parent
+        self.told_as = ""
 
     def has(self, key: str) -> bool:
         """Whether the field is there and not null."""
@@ -157,9 +174,12 @@ def read_rows(
 
     BadProviderData when `rows` is no list at all.
     """
-    for raw in a_list(rows):
+    for told in a_list(rows):
+        raw, mark = (told.value(), told.mark) if isinstance(told, Told) else (told, "")
         try:
-            yield mapping(Row(raw))
+            row = Row(raw)
+            row.told_as = mark
+            yield mapping(row)
         except Unreadable as error:
             yield _rejected(raw, error.field, id_key, is_holding)
         except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from accounts.coverage import keep_period
 from accounts.models import Account
 from accounts.services import is_older, note_absences, save_accounts, set_balance
 from accounts.types import AccountData, Counts, SnapshotSource
+from connections.fetched import kinds_of
 from connections.models import Connection, Sync, SyncStep
 from connections.quarantine import close_what_is_over, quarantine
 from connections.steps import Steps
@@ -41,10 +43,8 @@ from transactions.types import TransactionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from datetime import date
 
-    from accounts.types import Rejected
-    from holdings.types import HoldingData
+    from connections.fetched import Fetched
     from transactions.matching import Incoming
 
 # SQLite has one writer at a time: a pause between chunks lets a waiting web request through.
@@ -70,28 +70,6 @@ SOURCES = {
     SyncTrigger.WEBHOOK: SnapshotSource.SCHEDULED_SYNC,
     SyncTrigger.FILE_IMPORT: SnapshotSource.FILE_IMPORT,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """Everything one account brought. None means that this kind of rows was not asked for.
-
-    `has_all_pending`: the pending rows are all there are from the day `since` on (None: of any
-    day), so the others have left the feed. `is_newest`: the rows go up to now, so that the next
-    reading may begin where they end.
-    `rejected` are the rows that could not be read, `ignored` counts positions of zero.
-    `covers` are the first and last day that a statement is about, where it is one.
-    """
-
-    account: AccountData
-    transactions: Sequence[Incoming] | None = None
-    holdings: Sequence[HoldingData] | None = None
-    has_all_pending: bool = False
-    since: date | None = None
-    is_newest: bool = True
-    rejected: Sequence[Rejected] = ()
-    ignored: int = 0
-    covers: tuple[date, date] | None = None
 
 
 @dataclass(slots=True)
@@ -121,15 +99,6 @@ def save_all(sync: Sync, fetched: Sequence[Fetched], progress: Progress) -> None
         saving = AccountSaving(sync, steps, account, one, progress.add)
         progress.rows += sync.resume_point.get("rows_done", 0)
         saving.save({"accounts_done": index + 1, "rows_done": 0})
-
-
-def kinds_of(fetched: Iterable[Fetched]) -> list[StepKind]:
-    """The kinds of rows that accounts brought beside themselves."""
-    kinds = {StepKind.TRANSACTIONS: "transactions", StepKind.HOLDINGS: "holdings"}
-    told = list(fetched)
-    return [
-        kind for kind, name in kinds.items() if any(getattr(one, name) is not None for one in told)
-    ]
 
 
 def finish(
@@ -227,7 +196,7 @@ class AccountSaving:
         incoming = fetched.transactions or ()
         # A pending row of an older statement has long settled or gone: it would only mislead.
         self.rows = [row for row in incoming if not (self.is_older and _is_pending(row))]
-        self._unchanged = 0
+        self._unchanged = len(fetched.known)
         self._may_have_vanished = True
 
     def save(self, end_point: Mapping[str, object]) -> None:
@@ -250,7 +219,7 @@ class AccountSaving:
             self.sync.hold(**end_point, settled=others)
             self._save_rows(left[-1], settled)
             events = self._end()
-            rest = len(self.fetched.transactions or ()) - len(self.rows) + self._unchanged
+            rest = self._skipped() + self._unchanged
             told = self.tell(len(left[-1]) + rest + len(self.fetched.holdings or ()))
             record(self.sync.user_id, *told, *events)
         pause()
@@ -264,8 +233,12 @@ class AccountSaving:
         if not self.account.transactions_synced_at:
             return self.rows
         unchanged, news = sift(self.account, self.rows)
-        self._unchanged = len(unchanged)
+        self._unchanged += len(unchanged)
         return news
+
+    def _skipped(self) -> int:
+        left_out = len(self.fetched.transactions or ()) - len(self.rows)
+        return left_out + self.fetched.repeats
 
     @property
     def _key(self) -> str:
@@ -287,7 +260,7 @@ class AccountSaving:
         is_up_to_date = self.fetched.is_newest or self.fetched.has_all_pending
         if self.is_older or not is_up_to_date:
             return {}
-        vanished = vanished_from(self.account, self.rows, self.fetched.since)
+        vanished = vanished_from(self.account, self.rows, self.fetched.since, self.fetched.known)
         self._may_have_vanished = bool(vanished)
         plan = plan_settlements(self.account, self.rows, vanished)
         return {key: str(pk) for key, pk in plan.items()}
@@ -305,6 +278,7 @@ class AccountSaving:
             if fetched.is_newest:
                 account.transactions_synced_at = moment
                 dates = [row.data.transaction_date for row in self.rows]
+                dates += [row.transaction_date for row in fetched.known]
                 account.transactions_through = max(
                     filter(None, [account.transactions_through, *dates]), default=None
                 )
@@ -324,18 +298,23 @@ class AccountSaving:
     def _end_transactions(self) -> None:
         fetched = self.fetched
         step = self.steps.of(StepKind.TRANSACTIONS, self.account)
-        skipped = len(fetched.transactions or ()) - len(self.rows)
-        same = self._unchanged
+        skipped, same = self._skipped(), self._unchanged
         step.tally(Counts(fetched=skipped + same, ignored=skipped, unchanged=same))
         step.pages += bool(same)
-        self.steps.unread.close(self.account, (row.claimed_id for row in self.rows))
+        ids = (row.claimed_id for row in self.rows)
+        known_ids = (row.provider_transaction_id for row in fetched.known)
+        self.steps.unread.close(self.account, chain(ids, known_ids))
         unread = [row for row in fetched.rejected if not row.is_holding]
         quarantine(step, unread)
         # A pending row that seems to have left may be the one that could not be read.
         is_sure = fetched.has_all_pending and not self.is_older and not unread
         if is_sure and self._may_have_vanished:
             step.cancelled += cancel_vanished(
-                self.account, self.rows, sync_id=self.sync.pk, since=fetched.since
+                self.account,
+                self.rows,
+                sync_id=self.sync.pk,
+                since=fetched.since,
+                also=fetched.known,
             )
         _succeed(step, goes_on=self.goes_on)
 

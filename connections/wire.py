@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from connections.errors import BadProviderData, RateLimited, Retryable
+from connections.rows import Told, a_list
 from dashtam import http
 from dashtam.vault import Secret
 
@@ -44,6 +45,19 @@ class Said:
         """The body, numbers with a point as Decimal; BadProviderData when it is no JSON."""
         with own_words():
             return self._answer.json()
+
+    def rows(self) -> list[object]:
+        """The items of a body that is a list, each read when it is looked at; or else as `json`."""
+        parts = self._answer.parts()
+        if parts is None:
+            return a_list(self.json())
+        read = self._answer.reader()
+
+        def read_in_own_words(part: bytes) -> Any:
+            with own_words():
+                return read(part)
+
+        return [Told(part, read_in_own_words) for part in parts]
 
 
 class SignedApi:

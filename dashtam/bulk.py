@@ -1,7 +1,7 @@
 """Inserting many rows in one statement, many times faster than a row-by-row INSERT of Django's.
 
-PostgreSQL gets one array per column (`unnest`), SQLite one prepared statement run for every row:
-neither is cut into pieces by a limit on parameters.
+PostgreSQL gets all rows by COPY (one array per column where conflicts are left out), SQLite one
+prepared statement run for every row: none is cut into pieces by a limit on parameters.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ from psycopg.types.datetime import TimestamptzLoader
 from dashtam.fields import AmountField, QuantityField
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 Prepare = Callable[[Any], Any]
 # What these hold is what the drivers take and give; PostgreSQL's has types for those too.
 _PLAIN = (models.CharField, models.TextField, models.BooleanField, models.DateField)
 _TYPED = (models.UUIDField, models.DateTimeField)
-# Texts of these are what PostgreSQL reads back as the same value.
-_WRITABLE = (str, int, UUID, date, Decimal)
+# Texts of these are what PostgreSQL reads back as the same value; None has a word of its own.
+_WRITABLE = (str, int, UUID, date, Decimal, type(None))
+_IN_ARRAYS = {"\\": "\\\\", '"': '\\"'}
+_IN_COPIES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
 def bulk_insert(objects: Sequence[models.Model], *, ignore_conflicts: bool = False) -> None:
@@ -42,14 +44,18 @@ def bulk_insert(objects: Sequence[models.Model], *, ignore_conflicts: bool = Fal
         return
     model = type(objects[0])
     columns = [_column(field, objects) for field in model._meta.concrete_fields]
+    into = _columns_of(model)
     on_conflict = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
     with db_connection.cursor() as cursor:
-        if db_connection.vendor == "postgresql":
-            cursor.execute(f"{_insert_from_arrays(model)}{on_conflict}", list(map(_array, columns)))
-        else:
+        if db_connection.vendor != "postgresql":
             places = ", ".join(["%s"] * len(columns))
             rows = list(zip(*columns, strict=True))
-            cursor.executemany(f"{_insert_into(model)} VALUES ({places}){on_conflict}", rows)
+            statement = f"INSERT INTO {into} VALUES ({places}){on_conflict}"  # noqa: S608 - columns of the model
+            cursor.executemany(statement, rows)
+        elif ignore_conflicts:
+            cursor.execute(_insert_from_arrays(model, into), list(map(_array, columns)))
+        else:
+            _copy(cursor, f"COPY {into} FROM STDIN", columns)
     for one in objects:
         one._state.adding = False
         one._state.db = db_connection.alias
@@ -117,34 +123,58 @@ def _column(field: models.Field[Any, Any], objects: Sequence[models.Model]) -> l
     return [None if value is None else prepare(value) for value in values]
 
 
+def _copy(cursor: Any, statement: str, columns: Sequence[Sequence[Any]]) -> None:
+    """Send the rows of these columns; a third of the time that an INSERT of theirs takes."""
+    lines = map("\t".join, zip(*map(_copied, columns), strict=True))
+    rows = "\n".join(lines) + "\n"
+
+    def send(statement: str, *_params: object) -> None:
+        with db_connection.wrap_database_errors, cursor.copy(statement) as copy:
+            copy.write(rows)
+
+    # Whoever watches or counts the statements of this connection is told of this one too.
+    cursor._execute_with_wrappers(statement, None, many=False, executor=send)
+
+
 @lru_cache(maxsize=64)
-def _insert_from_arrays(model: type[models.Model]) -> str:
+def _insert_from_arrays(model: type[models.Model], into: str) -> str:
     types = [field.db_type(db_connection) for field in model._meta.concrete_fields]
     arrays = ", ".join(f"%s::{name}[]" for name in types)
-    return f"{_insert_into(model)} SELECT * FROM unnest({arrays})"  # noqa: S608 - types of the model's columns
+    return f"INSERT INTO {into} SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING"  # noqa: S608 - types of the model's columns
 
 
-def _insert_into(model: type[models.Model]) -> str:
+@lru_cache(maxsize=64)
+def _columns_of(model: type[models.Model]) -> str:
     quote = db_connection.ops.quote_name
     columns = ", ".join(quote(field.column) for field in model._meta.concrete_fields)
-    return f"INSERT INTO {quote(model._meta.db_table)} ({columns})"
+    return f"{quote(model._meta.db_table)} ({columns})"
 
 
-def _array(values: list[Any]) -> str:
+def _array(values: Sequence[Any]) -> str:
     """A column as PostgreSQL writes an array: half the time that the driver takes for it."""
-    if values and values.count(values[0]) == len(values):
-        # An owner, a currency, an empty field: nearly half of all columns say one thing.
-        return f"{{{','.join([_item(values[0])] * len(values))}}}"
-    return f"{{{','.join(map(_item, values))}}}"
+    texts = [f'"{text}"' for text in _written(values, _IN_ARRAYS)]
+    return f"{{{','.join(_with_nulls(texts, values, 'NULL'))}}}"
 
 
-def _item(value: Any) -> str:
-    """One value of an array. TypeError for a kind that this does not know to write."""
-    if value is None:
-        return "NULL"
-    if not isinstance(value, _WRITABLE):
-        raise TypeError(f"{type(value).__name__} is not written into an array")
-    text = str(value)
-    if "\\" in text or '"' in text:
-        text = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{text}"'
+def _copied(values: Sequence[Any]) -> Sequence[str]:
+    """A column as COPY reads it."""
+    return _with_nulls(_written(values, _IN_COPIES), values, r"\N")
+
+
+def _written(values: Sequence[Any], escapes: Mapping[str, str]) -> list[str]:
+    """The texts of a column. TypeError for a kind that PostgreSQL may read as something else."""
+    for kind in set(map(type, values)):
+        if not issubclass(kind, _WRITABLE):
+            raise TypeError(f"{kind.__name__} is not written as text")
+    texts = list(map(str, values))
+    whole = "".join(texts)
+    if any(character in whole for character in escapes):
+        table = str.maketrans(dict(escapes))
+        return [text.translate(table) for text in texts]
+    return texts
+
+
+def _with_nulls(texts: list[str], values: Sequence[Any], null: str) -> list[str]:
+    if None not in values:
+        return texts
+    return [null if value is None else text for text, value in zip(texts, values, strict=True)]

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from accounts.models import Account
+    from connections.fetched import Fetched
     from connections.models import Sync
-    from connections.saving import Fetched
 
 Row = TypeVar("Row")
 

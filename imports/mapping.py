@@ -12,8 +12,8 @@ from django.conf import settings
 from django.utils.timezone import now
 
 from accounts.types import INVESTMENT_TYPES, LIABILITY_TYPES, AccountData
+from connections.fetched import Fetched
 from connections.provider import file_provider
-from connections.saving import Fetched
 from connections.types import FileLogin
 from dashtam.money import is_currency
 from dashtam.text import clean_text, mask_number, plain_name

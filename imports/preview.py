@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from accounts.types import Rejected
+    from connections.fetched import Fetched
     from connections.models import Connection
-    from connections.saving import Fetched
     from dashtam.models import User
     from imports.mapping import MappedFile, Reading
     from transactions.matching import Incoming

@@ -13,13 +13,13 @@ from django.db.transaction import atomic
 from django.utils.timezone import now
 
 from connections.errors import Fenced
+from connections.fetched import kinds_of
 from connections.models import Sync
 from connections.provider import provider
 from connections.quarantine import quarantine_without_account
 from connections.saving import (
     Progress,
     finish,
-    kinds_of,
     save_all,
     save_told_accounts,
 )

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from transactions.matching import FIELDS
-from transactions.services import Matched, as_stored, chunks, gone, hold, settling
+from transactions.matching import FIELDS, as_stored
+from transactions.services import Matched, chunks, gone, hold, settling
 from transactions.types import TransactionStatus
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class LedgerRow:
     `revisions` are (sync, {field: [before, after]}), oldest first; `told` the numbers of the rows.
     """
 
-    __slots__ = (*FIELDS, "_state", "revisions", "told")
+    __slots__ = (*FIELDS, "_state", "revisions", "told", "told_as")
 
     pk: ClassVar[None] = None
     if TYPE_CHECKING:
@@ -54,11 +54,13 @@ class LedgerRow:
         _state: _State
         revisions: list[tuple[UUID, Mapping[str, Any]]]
         told: list[int]
+        told_as: str | None
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         for name, value in values.items():
             setattr(self, name, value)
         self._state = _NEW
+        self.told_as = None
         self.revisions = []
         self.told = []
 

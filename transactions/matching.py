@@ -17,13 +17,14 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import islice
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from dashtam.bulk import preparation
 from dashtam.money import canonical
+from dashtam.text import clean_text
 from transactions.models import Transaction
-from transactions.types import TransactionStatus
+from transactions.types import READER_LENGTH, TransactionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,10 +60,21 @@ FIELDS = (
     "is_flagged",
     "provider_metadata",
 )
+# With what is written beside it whenever it changes.
+WRITTEN = (*FIELDS, "told_as", "updated_at")
 # Those that are read from a row as they are; the id and the metadata are not.
 SAID = FIELDS[1:-1]
+COMPARED = ("told_as", *FIELDS[1:])
 _ASSET_TYPE, _IS_FLAGGED = SAID.index("asset_type"), SAID.index("is_flagged")
 _read_said = attrgetter(*SAID)
+_TEXT_LIMITS = {
+    "description": 500,
+    "symbol": 64,
+    "cusip": 16,
+    "isin": 16,
+    "security_name": 200,
+    "raw_type": 100,
+}
 # A pending row may settle this much later and, with a tip, this much larger or smaller.
 SETTLES_WITHIN = timedelta(days=8)
 SETTLES_TO_WITHIN = Decimal("0.25")
@@ -168,6 +180,20 @@ def _day_and_amount(row: TransactionData) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
+def as_stored(row: Incoming, row_id: str) -> dict[str, Any]:
+    """Return what a row says under this id, field by field, as it is stored."""
+    data: TransactionData = row.data
+    values: dict[str, Any] = dict(zip(SAID, _read_said(data), strict=True))
+    for name, limit in _TEXT_LIMITS.items():
+        if values[name]:
+            values[name] = clean_text(values[name], limit)
+    values["provider_transaction_id"] = row_id
+    values["asset_type"] = data.asset_type or ""
+    values["is_flagged"] = data.is_flagged or bool(row.other_id and row_id == row.other_id)
+    values["provider_metadata"] = dict(data.metadata)
+    return values
+
+
 def normalised(description: str) -> str:
     """A description without regard to case and spacing, for comparing what two rows say."""
     return " ".join(description.casefold().split())
@@ -183,7 +209,7 @@ def sift(account: Account, rows: Sequence[Incoming]) -> tuple[list[UUID], list[I
     for start in range(0, len(rows), COMPARED_AT_ONCE):
         some = rows[start : start + COMPARED_AT_ONCE]
         ids = {name for row in some for name in (row.claimed_id, row.other_id) if name}
-        known = Transaction.objects.filter(account=account).as_written(ids, FIELDS[1:])
+        known = Transaction.objects.filter(account=account).as_written(ids, COMPARED)
         same, others = without_unchanged(some, known)
         unchanged += same
         rest += others
@@ -195,9 +221,8 @@ def without_unchanged(
 ) -> tuple[list[UUID], list[Incoming]]:
     """The stored rows that say word for word what rows of these do, and the rows left, in order.
 
-    Compared is what the database has written (`as_written` with FIELDS), not objects made of it:
-    that is nearly all the work of a sync that brings nothing new. A row whose id others of these
-    claim too is left.
+    Compared is what the database has written (`as_written` with COMPARED), not objects made of it.
+    A row whose id others of these claim too is left, and one whose mark is yet to be kept.
     """
     if not known:
         return [], list(rows)
@@ -224,17 +249,28 @@ def _prepared() -> list[tuple[int, Prepare]]:
 
 
 def _is_written(stored: Written, row: Incoming, prepared: Sequence[tuple[int, Prepare]]) -> bool:
-    """Whether a stored row says what this one does.
+    """Whether a stored row says what this one does, and was read by who reads this one.
 
     Its texts were cleaned when they were stored: what is equal to them would not change by it.
     """
+    if is_unmarked(stored[2], row.data):
+        return False
     said = list(_read_said(row.data))
     said[_ASSET_TYPE] = said[_ASSET_TYPE] or ""
     said[_IS_FLAGGED] = said[_IS_FLAGGED] or stored[1] == row.other_id
     for index, prepare in prepared:
         if said[index] is not None:
             said[index] = prepare(said[index])
-    return stored[2:-1] == tuple(said) and bool(json.loads(stored[-1]) == row.data.metadata)
+    return stored[3:-1] == tuple(said) and bool(json.loads(stored[-1]) == row.data.metadata)
+
+
+def is_unmarked(told_as: str | None, row: TransactionData) -> bool:
+    """Whether the mark of a stored row is to become this one's, though it says nothing else.
+
+    Not when the same reader has marked it: what a row says beside, it may say anew every time.
+    """
+    reader = (told_as or "")[:READER_LENGTH]
+    return bool(row.told_as) and reader != row.told_as[:READER_LENGTH]
 
 
 def _as_uuid(value: UUID | str) -> UUID:

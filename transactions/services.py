@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from functools import partial
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from django.db import IntegrityError
@@ -19,12 +18,13 @@ from accounts.types import Counts, Saved
 from dashtam.bulk import bulk_insert
 from dashtam.ids import uuid7
 from dashtam.money import canonical
-from dashtam.text import clean_text
 from transactions.matching import (
-    FIELDS,
-    SAID,
+    COMPARED,
     SETTLES_WITHIN,
+    WRITTEN,
     Incoming,
+    as_stored,
+    is_unmarked,
     settlements,
     without_unchanged,
 )
@@ -36,35 +36,30 @@ if TYPE_CHECKING:
     from typing import Any
     from uuid import UUID
 
-    from transactions.types import TransactionData
+    from transactions.types import Known
 
     # Looks up what is known under the ids of some rows, by id.
-    Known = Callable[[Sequence[Incoming]], dict[str, Any]]
+    LookUp = Callable[[Sequence[Incoming]], dict[str, Any]]
 
 # Rows per transaction of the database: small enough that no other writer waits long.
 CHUNK = 500
 
 # A row that came this far is never pending again; a cancelled one may be listed once more.
 FINAL = (TransactionStatus.SETTLED, TransactionStatus.FAILED)
-_read_said = attrgetter(*SAID)
 _COLUMNS = [field.attname for field in Transaction._meta.concrete_fields]
-_TEXT_LIMITS = {
-    "description": 500,
-    "symbol": 64,
-    "cusip": 16,
-    "isin": 16,
-    "security_name": 200,
-    "raw_type": 100,
-}
 
 
 @dataclass(slots=True)
 class Matched:
-    """One chunk held against the database: what is new, changed (with how), and seen again."""
+    """One chunk held against the database: what is new, changed (with how), and seen again.
+
+    `marked` are those seen again whose mark alone is to be written.
+    """
 
     new: list[Transaction] = field(default_factory=list)
     changed: list[tuple[Transaction, dict[str, list[Any]]]] = field(default_factory=list)
     unchanged: list[UUID] = field(default_factory=list)
+    marked: list[Transaction] = field(default_factory=list)
     ignored: int = 0
 
     def counts(self) -> Counts:
@@ -116,7 +111,7 @@ def match(
     adds_only: bool = False,
 ) -> Matched:
     """Hold one chunk against the stored rows: a few statements, nothing written."""
-    known = Transaction.objects.filter(account=account).as_written(_ids(rows), FIELDS[1:])
+    known = Transaction.objects.filter(account=account).as_written(_ids(rows), COMPARED)
     unchanged, rest = without_unchanged(rows, known)
     matched = Matched(unchanged=unchanged)
     # Most often nothing of the rest is known at all, or there is no rest.
@@ -152,7 +147,7 @@ def hold(
             matched.new.append(stored)
         elif stored._state.adding:
             # Told twice in one answer: the last word counts.
-            _overwrite(stored, _values(row, row_id))
+            _overwrite(stored, row, as_stored(row, row_id))
             matched.ignored += 1
         elif adds_only and stored.status in FINAL:
             matched.unchanged.append(stored.pk)
@@ -160,11 +155,6 @@ def hold(
             _compare(stored, row, row_id, matched)
         held.append((row, stored))
     return held
-
-
-def as_stored(row: Incoming, row_id: str) -> dict[str, Any]:
-    """Return what a row says under this id, field by field, as it is stored."""
-    return _values(row, row_id)
 
 
 def plan_settlements(
@@ -179,7 +169,7 @@ def plan_settlements(
     return {key: pending.pk for key, pending in plan.items()}
 
 
-def settling(vanished: Sequence[Any], rows: Sequence[Incoming], known: Known) -> dict[str, Any]:
+def settling(vanished: Sequence[Any], rows: Sequence[Incoming], known: LookUp) -> dict[str, Any]:
     """Which newcomers of these rows are vanished pending rows, by their keys.
 
     `known` looks up what is known under the ids of at most CHUNK rows.
@@ -193,10 +183,16 @@ def settling(vanished: Sequence[Any], rows: Sequence[Incoming], known: Known) ->
     return {row.key: pending for pending, row in settlements(vanished, newcomers)}
 
 
-def gone(pending: Iterable[Any], rows: Sequence[Incoming], known: Known) -> list[Any]:
+def gone(
+    pending: Iterable[Any],
+    rows: Sequence[Incoming],
+    known: LookUp,
+    also: Iterable[Known] = (),
+) -> list[Any]:
     """Those pending rows that none of these rows is, nor names as its pending self, newest first.
 
-    Not in the order of their keys: which comes first must not depend on when it was stored.
+    `also` are rows told beside these. Not in the order of their keys: which comes first must not
+    depend on when it was stored.
     """
     waiting = sorted(
         pending, key=lambda txn: (-txn.transaction_date.toordinal(), txn.provider_transaction_id)
@@ -204,6 +200,8 @@ def gone(pending: Iterable[Any], rows: Sequence[Incoming], known: Known) -> list
     ids = {txn.provider_transaction_id for txn in waiting}
     candidates = [row for row in rows if row.claimed_id in ids or row.other_id in ids]
     still = {row.data.pending_provider_id for row in rows}
+    for row in also:
+        still |= {row.provider_transaction_id, row.pending_provider_id}
     for chunk in chunks(candidates):
         by_id = known(chunk)
         found = (_find(row, by_id, {})[1] for row in chunk)
@@ -212,15 +210,20 @@ def gone(pending: Iterable[Any], rows: Sequence[Incoming], known: Known) -> list
 
 
 def cancel_vanished(
-    account: Account, rows: Sequence[Incoming], *, sync_id: UUID, since: date | None = None
+    account: Account,
+    rows: Sequence[Incoming],
+    *,
+    sync_id: UUID,
+    since: date | None = None,
+    also: Sequence[Known] = (),
 ) -> int:
     """Cancel the pending rows that left the answer and settled as nothing: kept, not counted."""
-    vanished = vanished_from(account, rows, since)
+    vanished = vanished_from(account, rows, since, also)
     changes = {"status": [TransactionStatus.PENDING, TransactionStatus.CANCELLED]}
     for pending in vanished:
-        pending.status = TransactionStatus.CANCELLED
+        pending.status, pending.told_as = TransactionStatus.CANCELLED, None
         pending.updated_at = now()
-    Transaction.objects.bulk_update(vanished, ["status", "updated_at"])
+    Transaction.objects.bulk_update(vanished, ["status", "told_as", "updated_at"])
     bulk_insert([_revision(pending, changes, sync_id) for pending in vanished])
     return len(vanished)
 
@@ -241,8 +244,11 @@ def _save(
         moment = now()
         for txn in changed:
             txn.updated_at = moment
-        Transaction.objects.bulk_update(changed, [*FIELDS, "updated_at"])
+        Transaction.objects.bulk_update(changed, WRITTEN)
         bulk_insert([_revision(txn, changes, sync_id) for txn, changes in matched.changed])
+    if matched.marked:
+        # Not a change of what it says: `updated_at` stays.
+        Transaction.objects.bulk_update(matched.marked, ["told_as"])
     if is_file:
         _record_sightings(account, matched, sync_id)
     return Saved(counts=matched.counts())
@@ -305,25 +311,29 @@ def _unknown(rows: Iterable[Incoming], by_id: dict[str, Any]) -> list[Incoming]:
 
 
 def vanished_from(
-    account: Account, rows: Sequence[Incoming], since: date | None = None
+    account: Account,
+    rows: Sequence[Incoming],
+    since: date | None = None,
+    also: Iterable[Known] = (),
 ) -> list[Transaction]:
     """Pending rows (from `since` on) that none of these rows is, nor names as its pending self."""
     pending = Transaction.objects.pending().filter(account=account)
     if since:
         pending = pending.filter(transaction_date__gte=since)
-    return gone(pending, rows, lambda some: _stored(account, some))
+    return gone(pending, rows, lambda some: _stored(account, some), also)
 
 
 def _new(account: Account, row: Incoming, row_id: str) -> Transaction:
-    values = _values(row, row_id)
+    values = as_stored(row, row_id)
     values |= {"id": uuid7(), "user_id": account.user_id, "account_id": account.pk}
+    values["told_as"] = row.data.told_as or None
     # By position: a model takes so many of them in a third of the time.
     by_position: list[Any] = [values.get(name) for name in _COLUMNS]
     return Transaction(*by_position)  # type: ignore[misc]
 
 
 def _compare(stored: Transaction, row: Incoming, row_id: str, matched: Matched) -> None:
-    values = _values(row, row_id)
+    values = as_stored(row, row_id)
     if values["status"] == TransactionStatus.PENDING and stored.status in FINAL:
         # A late copy of what has settled meanwhile tells nothing new.
         matched.unchanged.append(stored.pk)
@@ -335,27 +345,18 @@ def _compare(stored: Transaction, row: Incoming, row_id: str, matched: Matched) 
     }
     if not changes:
         matched.unchanged.append(stored.pk)
+        if is_unmarked(stored.told_as, row.data):
+            stored.told_as = row.data.told_as
+            matched.marked.append(stored)
         return
-    _overwrite(stored, values)
+    _overwrite(stored, row, values)
     matched.changed.append((stored, changes))
 
 
-def _overwrite(txn: Transaction, values: Mapping[str, Any]) -> None:
+def _overwrite(txn: Transaction, row: Incoming, values: Mapping[str, Any]) -> None:
+    txn.told_as = row.data.told_as or None
     for name, value in values.items():
         setattr(txn, name, value)
-
-
-def _values(row: Incoming, row_id: str) -> dict[str, Any]:
-    data: TransactionData = row.data
-    values: dict[str, Any] = dict(zip(SAID, _read_said(data), strict=True))
-    for name, limit in _TEXT_LIMITS.items():
-        if values[name]:
-            values[name] = clean_text(values[name], limit)
-    values["provider_transaction_id"] = row_id
-    values["asset_type"] = data.asset_type or ""
-    values["is_flagged"] = data.is_flagged or bool(row.other_id and row_id == row.other_id)
-    values["provider_metadata"] = dict(data.metadata)
-    return values
 
 
 def _revision(

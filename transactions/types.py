@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from accounts.types import AssetType
 
 
+# How much of a row's mark says who reads it: another version may read the same words otherwise.
+READER_LENGTH = 8
+
+
 class TransactionType(StrEnum):
     """What a transaction is, broadly."""
 
@@ -208,7 +212,9 @@ class TransactionData:
 
     `amount` is positive when money comes into the account. `transaction_date` is the source's own
     calendar date; `occurred_at` the instant, where it is known. `provider_transaction_id` is empty
-    when the source has none. Unknown words became other/unknown and stand in `raw_type`.
+    when the source has none. Unknown words became other/unknown and stand in `raw_type`. `told_as`
+    is the mark of the row that says all this, begun by that of who reads it so (READER_LENGTH);
+    empty where the row is not told again word for word.
     """
 
     provider_transaction_id: str
@@ -233,3 +239,14 @@ class TransactionData:
     pending_provider_id: str = ""
     is_flagged: bool = False
     metadata: Mapping[str, object] = field(default_factory=dict)
+    told_as: str = ""
+
+
+class Known(NamedTuple):
+    """A stored transaction that is told word for word as it was when it was written."""
+
+    told_as: str
+    provider_transaction_id: str
+    pending_provider_id: str
+    transaction_date: date
+    occurred_at: datetime | None

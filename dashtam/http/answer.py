@@ -48,11 +48,35 @@ class Answer:
         BadAnswer when it is none, or has NaN, an infinity, a number beyond any double or lists
         deeper than 64.
         """
-        value, problem = _parsed(self.body)
+        read = msgspec.json.Decoder(float_hook=_Numbers(_decimal).__getitem__).decode
+        value, problem = _parsed(self.body, read)
         if problem:
             kind = self.headers.get("content-type", "no content type").partition(";")[0][:50]
             raise BadAnswer(f"{self.asked}: {problem} ({kind}: {self.excerpt()})")
         return value
+
+    def parts(self) -> list[bytes] | None:
+        """Return a JSON list's items as they are written; None when the body is not plainly one.
+
+        `reader` reads them, strictly: here they are only parted.
+        """
+        try:
+            parts = msgspec.json.decode(self.body, type=list[msgspec.Raw])
+        except (ValueError, RecursionError):
+            return None
+        return [bytes(part) for part in parts]
+
+    def reader(self) -> Callable[[bytes], Any]:
+        """Return what reads the parts of this answer as `json` reads all of it, errors included."""
+        read = msgspec.json.Decoder(float_hook=_Numbers(_decimal).__getitem__).decode
+
+        def read_part(part: bytes) -> Any:
+            value, problem = _parsed(part, read)
+            if problem:
+                raise BadAnswer(f"{self.asked}: {problem}")
+            return value
+
+        return read_part
 
     def excerpt(self) -> str:
         """Return at most 200 characters of the body for a log, with nothing private in them."""
@@ -102,10 +126,10 @@ def _masked(token: re.Match[str]) -> str:
     return token[0] if _HARMLESS.fullmatch(token[0]) else "…"
 
 
-def _parsed(body: bytes) -> tuple[Any, str]:
+def _parsed(body: bytes, read: Callable[[bytes], Any]) -> tuple[Any, str]:
     # The errors of the parsers hold the whole body: only what is wrong leaves this function.
     try:
-        value = _read_at_once(body)
+        value = _read_at_once(body, read)
     except (ValueError, RecursionError, InvalidOperation):
         # Half of a pair of code points, and what is no JSON: the standard library knows which.
         try:
@@ -117,11 +141,11 @@ def _parsed(body: bytes) -> tuple[Any, str]:
     return value, ""
 
 
-def _read_at_once(body: bytes) -> Any:
+def _read_at_once(body: bytes, read: Callable[[bytes], Any]) -> Any:
     """The value of a body without oddities, in less than half the standard library's time."""
     if _TOO_MANY_DIGITS in body.translate(_EVERY_DIGIT_THE_SAME):
         raise ValueError
-    return msgspec.json.Decoder(float_hook=_Numbers(_decimal).__getitem__).decode(body)
+    return read(body)
 
 
 def _read_by_standard(body: bytes) -> Any:

@@ -33,7 +33,7 @@ def test_rows_saved_by_another_worker_meanwhile_are_looked_at_again(account, syn
             Transaction(
                 user=account.user,
                 account=account,
-                **services._values(incoming, incoming.claimed_id),
+                **services.as_stored(incoming, incoming.claimed_id),
             )
             for incoming in incoming_rows
         ]

@@ -13,9 +13,10 @@ from accounts.models import Account, BalanceSnapshot
 from accounts.types import AccountType, AssetType, Counts, Rejected
 from connections import saving
 from connections.errors import Fenced
+from connections.fetched import Fetched
 from connections.models import QuarantinedRecord, Sync, SyncStep
 from connections.quarantine import quarantine_without_account
-from connections.saving import Fetched, Progress, finish, save_all
+from connections.saving import Progress, finish, save_all
 from connections.types import StepKind, SyncStatus, SyncTrigger
 from dashtam.models import Event
 from holdings.models import Holding

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from accounts.models import Account
-from connections import retrying
+from connections import recognition, retrying
 from connections.commands import sync_accounts
 from connections.connecting import disconnect
 from connections.errors import SyncInProgress
@@ -221,6 +221,8 @@ def changed(browser, bank, monkeypatch):
         return replace(said, description="CORRECTED")
 
     monkeypatch.setattr(schwab, "transaction_from", read)
+    # A module that reads otherwise is another module.
+    monkeypatch.setattr(recognition, "_CODE", "another version's")
     again(connection)
     assert still_open().get().provider_id == stored.provider_transaction_id
     return stored

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from connections.errors import SyncError
     from connections.provider import Answer
     from holdings.types import HoldingData
-    from transactions.types import TransactionData
+    from transactions.types import Known, TransactionData
 
 # An answer is cut at this many rows without a word: one that long is asked for again in halves.
 MAX_ROWS = 3000
@@ -80,7 +80,7 @@ class Schwab(Provider):
 
     def transactions(
         self, account: AccountData, start: date | None, end: date
-    ) -> Iterator[list[TransactionData | Rejected]]:
+    ) -> Iterator[list[TransactionData | Known | Rejected]]:
         """Window by window, oldest first; a day wider at both ends, for the wire's days are UTC."""
         first = start or end - HISTORY
         since = _midnight(first - DAY)
@@ -90,7 +90,7 @@ class Schwab(Provider):
             size = HISTORY_WINDOW if is_guess else WINDOW
             stop = min(since + size - MILLISECOND, until)
             for rows in self._rows(account, since, stop, is_guess=is_guess):
-                told = self.read_transactions(rows, account)
+                told = self.told(rows, account)
                 yield [one for one in told if _is_within(one, first, end)]
             since = stop + MILLISECOND
 
@@ -175,7 +175,7 @@ class Schwab(Provider):
             return None if until - since >= WINDOW else []
         if answer.status != 200:
             raise self.refusal(answer)
-        rows = a_list(answer.json())
+        rows = answer.rows()
         return rows if len(rows) < MAX_ROWS else None
 
 
@@ -183,7 +183,7 @@ def _path(account: AccountData) -> str:
     return f"/trader/v1/accounts/{quote(account.provider_account_id, safe='')}"
 
 
-def _is_within(one: TransactionData | Rejected, first: date, last: date) -> bool:
+def _is_within(one: TransactionData | Known | Rejected, first: date, last: date) -> bool:
     """Whether it was traded or posted in these days: one posted late keeps the day it is for."""
     if isinstance(one, Rejected):
         return True

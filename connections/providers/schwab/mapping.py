@@ -113,6 +113,7 @@ def transaction_from(row: Row, account: AccountData) -> TransactionData:
         commission=_commission(items),
         raw_type=word,
         metadata=_metadata(row, net, legs, leg),
+        told_as=row.told_as,
         **(_security(said, leg) if leg else {"description": said}),
     )
 
