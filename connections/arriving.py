@@ -48,6 +48,8 @@ OVERLAP = timedelta(days=14)
 # A row that stays pending is looked for this long.
 STAYS_PENDING = timedelta(days=60)
 DAY = timedelta(days=1)
+# Days in which nothing happened are kept with those before them, or after so long.
+KEEP_EVERY_SECONDS = 5.0
 # A page is told of progress at most this often.
 TELL_EVERY_SECONDS = 0.5
 
@@ -58,6 +60,9 @@ class _Waiting:
 
     rows: list[TransactionData] = field(default_factory=list)
     unread: list[Rejected] = field(default_factory=list)
+    # The days that are read and not kept to be: nothing happened in them.
+    empty: Days | None = None
+    kept_at: float = field(default_factory=time.monotonic)
 
 
 class Arrivals:
@@ -251,12 +256,21 @@ class Arrivals:
                 self._save_past(account, waiting.rows[:CHUNK])
             pause()
             del waiting.rows[:CHUNK]
-        if brought.is_whole:
-            with atomic():
-                self._sync.hold()
-                self._save_last(account, waiting, brought.days)
-            pause()
-            waiting.rows, waiting.unread = [], []
+        if not brought.is_whole:
+            return
+        is_early = time.monotonic() - waiting.kept_at < KEEP_EVERY_SECONDS
+        if is_early and brought.days[0] and not waiting.rows and not waiting.unread:
+            waiting.empty = brought.days
+        else:
+            self._keep(account, waiting, brought.days)
+
+    def _keep(self, account: Account, waiting: _Waiting, days: Days) -> None:
+        with atomic():
+            self._sync.hold()
+            self._save_last(account, waiting, days)
+        pause()
+        waiting.rows, waiting.unread, waiting.empty = [], [], None
+        waiting.kept_at = time.monotonic()
 
     def _save_past(self, account: Account, rows: Sequence[TransactionData]) -> None:
         if rows:
@@ -280,7 +294,9 @@ class Arrivals:
         account.save(update_fields=["transactions_from", "is_history_complete", "updated_at"])
 
     def _take_end(self, ended: Ended) -> None:
-        self._waiting.pop(ended.task.account.provider_account_id, None)
+        waiting = self._waiting.pop(ended.task.account.provider_account_id, None)
+        if waiting and waiting.empty:
+            self._keep(self._account(ended.task), _Waiting(), waiting.empty)
         self.is_stopped |= ended.is_stopped
         if ended.error:
             self._take_error(ended, ended.error)

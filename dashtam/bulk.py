@@ -35,16 +35,22 @@ _IN_ARRAYS = {"\\": "\\\\", '"': '\\"'}
 _IN_COPIES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
-def bulk_insert(objects: Sequence[models.Model], *, ignore_conflicts: bool = False) -> None:
+def bulk_insert(
+    objects: Sequence[Any],
+    *,
+    model: type[models.Model] | None = None,
+    ignore_conflicts: bool = False,
+) -> None:
     """Insert unsaved instances of one model; IntegrityError as `bulk_create` raises it.
 
-    Every field needs its value or default in Python: nothing is read back.
+    Every field needs its value or default in Python: nothing is read back. With `model` they may be
+    whatever has the attributes of its instances.
     """
     if not objects:
         return
-    model = type(objects[0])
-    columns = [_column(field, objects) for field in model._meta.concrete_fields]
-    into = _columns_of(model)
+    of: type[models.Model] = model or type(objects[0])
+    columns = [_column(field, objects) for field in of._meta.concrete_fields]
+    into = _columns_of(of)
     on_conflict = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
     with db_connection.cursor() as cursor:
         if db_connection.vendor != "postgresql":
@@ -53,7 +59,7 @@ def bulk_insert(objects: Sequence[models.Model], *, ignore_conflicts: bool = Fal
             statement = f"INSERT INTO {into} VALUES ({places}){on_conflict}"  # noqa: S608 - columns of the model
             cursor.executemany(statement, rows)
         elif ignore_conflicts:
-            cursor.execute(_insert_from_arrays(model, into), list(map(_array, columns)))
+            cursor.execute(_insert_from_arrays(of, into), list(map(_array, columns)))
         else:
             _copy(cursor, f"COPY {into} FROM STDIN", columns)
     for one in objects:
@@ -109,7 +115,7 @@ def _naive(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
-def _column(field: models.Field[Any, Any], objects: Sequence[models.Model]) -> list[Any]:
+def _column(field: models.Field[Any, Any], objects: Sequence[Any]) -> list[Any]:
     """The values of one field, as the driver takes them."""
     name = field.attname
     if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
@@ -163,6 +169,9 @@ def _copied(values: Sequence[Any]) -> Sequence[str]:
 
 def _written(values: Sequence[Any], escapes: Mapping[str, str]) -> list[str]:
     """The texts of a column. TypeError for a kind that PostgreSQL may read as something else."""
+    if len(values) > 1 and values.count(values[0]) == len(values):
+        # An owner, a currency, an empty field: nearly half of all columns say one thing.
+        return _written(values[:1], escapes) * len(values)
     for kind in set(map(type, values)):
         if not issubclass(kind, _WRITABLE):
             raise TypeError(f"{kind.__name__} is not written as text")

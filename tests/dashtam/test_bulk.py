@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 from django.db.transaction import atomic
 
 from dashtam.bulk import bulk_insert
@@ -43,6 +43,52 @@ def test_every_kind_of_value_comes_back_as_it_was(account):
     stored = Transaction.objects.get()
     assert {name: getattr(stored, name) for name in values} == values
     assert stored.amount == Decimal("-1234.5678")
+
+
+TEXTS = [
+    "",
+    "\\N",
+    "NULL",
+    "\\.",
+    "tab\there",
+    "two\nlines\r\n",
+    "a\\\\b",
+    '"',
+    "{}",
+    "a,b",
+    "é — 漢",
+]
+
+
+@pytest.mark.parametrize("is_told_twice", [False, True])
+def test_texts_that_mean_something_to_a_database_are_texts(account, is_told_twice):
+    rows = [
+        a_transaction(account, f"t{n}", description=text, quantity=Decimal(n) if n % 2 else None)
+        for n, text in enumerate(TEXTS)
+    ]
+    bulk_insert(rows, ignore_conflicts=is_told_twice)
+    stored = Transaction.objects.order_by("id").values_list("description", "quantity")
+    assert sorted(stored, key=str) == sorted(
+        ((text, Decimal(n) if n % 2 else None) for n, text in enumerate(TEXTS)), key=str
+    )
+
+
+def test_a_column_that_says_one_thing_says_it_in_every_row(account):
+    bulk_insert([a_transaction(account, f"t{n}", description="a\tb\\") for n in range(3)])
+    assert set(Transaction.objects.values_list("description", flat=True)) == {"a\tb\\"}
+
+
+def test_a_copy_is_seen_by_whoever_watches_statements(account):
+    seen = []
+
+    def watch(execute, sql, *rest):
+        seen.append(sql)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(watch):
+        bulk_insert([a_transaction(account)])
+    assert len(seen) == 1
+    assert Transaction._meta.db_table in seen[0]
 
 
 def test_rows_of_one_call_take_one_statement(account, django_assert_num_queries):

@@ -14,6 +14,23 @@ def json_of(body):
     return Answer(200, {}, body).json()
 
 
+def by_parts(body):
+    """The same, read part by part where it is a list; the error in place of the value."""
+    answer = Answer(200, {}, body)
+    try:
+        parts = answer.parts()
+        return answer.json() if parts is None else list(map(answer.reader(), parts))
+    except BadAnswer:
+        return BadAnswer
+
+
+def at_once(body):
+    try:
+        return json_of(body)
+    except BadAnswer:
+        return BadAnswer
+
+
 @pytest.mark.parametrize(
     ("body", "value"),
     [
@@ -73,6 +90,26 @@ def test_whatever_comes_is_json_or_a_bad_answer(body):
     raw = body.encode() if isinstance(body, str) else body
     with suppress(BadAnswer):
         assert not isinstance(json_of(raw), float)
+
+
+PIECES = [
+    b"1.50", b"-0", b"1e999", b"9" * 401, b'"' + b"9" * 401 + b'"', b"NaN", b'"\\ud800"', b'"\x01"',
+    b'{"a": [0.10, {"b": null}]}', b'{"a": 1, "a": 2}', b'"\xff"', b"[" * 70 + b"]" * 70, b'"]["',
+    "\"é\"".encode(), b"tru", b"true", b"", b" ",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=4))
+@settings(max_examples=400, deadline=None)
+def test_a_list_read_by_its_parts_is_what_it_is_at_once(pieces):
+    body = b"[" + b" , ".join(pieces) + b"]"
+    assert repr(by_parts(body)) == repr(at_once(body))
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[1", b"[1] 2", b"", b"null", b"\xef\xbb\xbf[1]"])
+def test_what_is_not_plainly_a_list_has_no_parts(body):
+    assert Answer(200, {}, body).parts() is None
+    assert by_parts(body) == at_once(body)
 
 
 def test_a_bad_answer_names_the_kind_and_shows_nothing_private():
