@@ -28,7 +28,7 @@ def once(monkeypatch, module, name, instead):
 
 
 def test_rows_saved_by_another_worker_meanwhile_are_looked_at_again(account, sync, monkeypatch):
-    def too_late(rows):
+    def too_late(rows, **how):
         copies = [
             Transaction(
                 user=account.user,
@@ -38,7 +38,7 @@ def test_rows_saved_by_another_worker_meanwhile_are_looked_at_again(account, syn
             for incoming in incoming_rows
         ]
         bulk_insert(copies)
-        bulk_insert(rows)
+        bulk_insert(rows, **how)
 
     incoming_rows = from_file([row("-1.00"), row("-2.00")])
     once(monkeypatch, services, "bulk_insert", too_late)
