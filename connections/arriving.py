@@ -26,8 +26,8 @@ from dashtam.events import NewEvent, record
 from holdings.types import HoldingData
 from transactions.matching import from_provider
 from transactions.models import Transaction
-from transactions.services import CHUNK
-from transactions.types import Known, TransactionData
+from transactions.services import CHUNK, FINAL
+from transactions.types import Known, TransactionData, TransactionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -175,7 +175,7 @@ class Arrivals:
         task = brought.task
         account = self._account(task)
         self._keep_failures(brought)
-        rows = brought.transactions
+        rows, held = brought.transactions, brought.holdings
         news, known, repeats = last_words(rows or ())
         is_newest = self._is_everyday()
         if rows is not None and task.days and is_newest:
@@ -192,11 +192,11 @@ class Arrivals:
                 transactions=from_provider(news) if rows is not None else None,
                 known=known,
                 repeats=repeats,
-                holdings=_read(brought.holdings, HoldingData),
+                holdings=None if held is None else _those(held, HoldingData),
                 has_all_pending=bool(task.days and task.days[1] >= self._today),
                 since=task.days[0] if task.days else None,
                 is_newest=is_newest,
-                rejected=[*_unread(rows), *_unread(brought.holdings)],
+                rejected=[*_unread(rows), *_unread(held)],
             ),
             lambda count: self._progress(account),
         )
@@ -248,7 +248,7 @@ class Arrivals:
     def _take_past(self, brought: Past) -> None:
         account = self._account(brought.task)
         waiting = self._waiting.setdefault(brought.task.account.provider_account_id, _Waiting())
-        waiting.rows += _read(brought.rows, TransactionData) or ()
+        waiting.rows += _those(brought.rows, TransactionData)
         waiting.unread += _unread(brought.rows)
         while len(waiting.rows) > CHUNK:
             with atomic():
@@ -354,25 +354,30 @@ def _first_run(count: int) -> Iterator[StepStatus]:
 def last_words(
     rows: Sequence[TransactionData | Known | Rejected],
 ) -> tuple[list[TransactionData], list[Known], int]:
-    """The rows to save, those that are stored so, and how many were told otherwise later on."""
-    news, known = _read(rows, TransactionData) or [], _read(rows, Known) or []
-    ids = {row.provider_transaction_id for row in known}
-    twice = ids.intersection(row.provider_transaction_id for row in news)
+    """The rows to save, those that are stored so, and how many were told otherwise beside.
+
+    Of a row told in two ways the last word counts, except that none is pending again.
+    """
+    news, known = _those(rows, TransactionData), _those(rows, Known)
+    twice = {row.provider_transaction_id for row in known}
+    twice.intersection_update(row.provider_transaction_id for row in news)
     if not twice:
         return news, known, 0
     last = {row.provider_transaction_id: row for row in rows if not isinstance(row, Rejected)}
-    left = [
-        row
-        for row in rows
-        if not isinstance(row, Rejected)
-        and (row.provider_transaction_id not in twice or row is last[row.provider_transaction_id])
-    ]
-    repeats = len(news) + len(known) - len(left)
-    return _read(left, TransactionData) or [], _read(left, Known) or [], repeats
+    over = {row.provider_transaction_id for row in news if row.status in FINAL}
+    stays = {
+        key
+        for key in twice
+        if isinstance(last[key], Known)
+        and not (last[key].status == TransactionStatus.PENDING and key in over)
+    }
+    left = [row for row in news if row.provider_transaction_id not in stays]
+    kept = [row for row in known if row.provider_transaction_id not in twice - stays]
+    return left, kept, len(news) + len(known) - len(left) - len(kept)
 
 
-def _read(rows: Iterable[object] | None, kind: type[Row]) -> list[Row] | None:
-    return None if rows is None else [row for row in rows if isinstance(row, kind)]
+def _those(rows: Iterable[object], kind: type[Row]) -> list[Row]:
+    return [row for row in rows if isinstance(row, kind)]
 
 
 def _unread(rows: Iterable[object] | None) -> list[Rejected]:

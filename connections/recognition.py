@@ -47,9 +47,12 @@ class Memory:
         """Recognise rows of an answer, and have the others read, in their order."""
         marks = [self._mark(row) for row in rows]
         news = [row for row, mark in zip(rows, marks, strict=True) if mark not in self.known]
-        found = iter(read(news, account))
+        found = list(read(news, account))
+        if len(found) != len(news):
+            raise ValueError(f"{len(news)} rows were read as {len(found)}")
+        others = iter(found)
         for mark in marks:
-            yield self.known.get(mark) or next(found)
+            yield self.known.get(mark) or next(others)
 
     def of_nothing(self) -> Memory:
         """The same reader with no row in mind: each is marked, and read."""
@@ -87,6 +90,7 @@ def _code() -> str:
     found = hashlib.blake2b()
     for folder in _READING:
         for file in sorted(_HERE.joinpath(folder).rglob("*.py")):
+            found.update(f"\0{file.relative_to(_HERE)}\0".encode())
             found.update(file.read_bytes())
     return found.hexdigest()
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from accounts.types import AccountData
     from connections.provider import Provider
 
-# More rows than this of a sync's newest days are read as if they were new.
+# More rows than this, of all accounts of a sync together, are read as if they were new: no matter
+# which.
 MOST_ROWS = 50_000
 
 

@@ -1,7 +1,7 @@
 """Inserting many rows in one statement, many times faster than a row-by-row INSERT of Django's.
 
-PostgreSQL gets all rows by COPY (one array per column where conflicts are left out), SQLite one
-prepared statement run for every row: none is cut into pieces by a limit on parameters.
+PostgreSQL gets one array per column (`unnest`), SQLite one prepared statement run for every row:
+neither is cut into pieces by a limit on parameters.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from psycopg.types.datetime import TimestamptzLoader
 from dashtam.fields import AmountField, QuantityField
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
 Prepare = Callable[[Any], Any]
 # What these hold is what the drivers take and give; PostgreSQL's has types for those too.
@@ -31,8 +31,6 @@ _PLAIN = (models.CharField, models.TextField, models.BooleanField, models.DateFi
 _TYPED = (models.UUIDField, models.DateTimeField)
 # Texts of these are what PostgreSQL reads back as the same value; None has a word of its own.
 _WRITABLE = (str, int, UUID, date, Decimal, type(None))
-_IN_ARRAYS = {"\\": "\\\\", '"': '\\"'}
-_IN_COPIES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
 def bulk_insert(
@@ -44,7 +42,8 @@ def bulk_insert(
     """Insert unsaved instances of one model; IntegrityError as `bulk_create` raises it.
 
     Every field needs its value or default in Python: nothing is read back. With `model` they may be
-    whatever has the attributes of its instances.
+    anything with a `_state` and the fields' names in its `__dict__`. A time that is set by itself
+    is set where it is not yet.
     """
     if not objects:
         return
@@ -53,15 +52,14 @@ def bulk_insert(
     into = _columns_of(of)
     on_conflict = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
     with db_connection.cursor() as cursor:
-        if db_connection.vendor != "postgresql":
+        if db_connection.vendor == "postgresql":
+            statement = f"{_insert_from_arrays(of, into)}{on_conflict}"
+            cursor.execute(statement, list(map(_array, columns)))
+        else:
             places = ", ".join(["%s"] * len(columns))
             rows = list(zip(*columns, strict=True))
             statement = f"INSERT INTO {into} VALUES ({places}){on_conflict}"  # noqa: S608 - columns of the model
             cursor.executemany(statement, rows)
-        elif ignore_conflicts:
-            cursor.execute(_insert_from_arrays(of, into), list(map(_array, columns)))
-        else:
-            _copy(cursor, f"COPY {into} FROM STDIN", columns)
     for one in objects:
         one._state.adding = False
         one._state.db = db_connection.alias
@@ -121,7 +119,8 @@ def _column(field: models.Field[Any, Any], objects: Sequence[Any]) -> list[Any]:
     if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
         moment = now()
         for one in objects:
-            setattr(one, name, moment)
+            if one.__dict__.get(name) is None:
+                setattr(one, name, moment)
     values = [one.__dict__[name] for one in objects]
     prepare = preparation(field)
     if prepare is None:
@@ -129,24 +128,11 @@ def _column(field: models.Field[Any, Any], objects: Sequence[Any]) -> list[Any]:
     return [None if value is None else prepare(value) for value in values]
 
 
-def _copy(cursor: Any, statement: str, columns: Sequence[Sequence[Any]]) -> None:
-    """Send the rows of these columns; a third of the time that an INSERT of theirs takes."""
-    lines = map("\t".join, zip(*map(_copied, columns), strict=True))
-    rows = "\n".join(lines) + "\n"
-
-    def send(statement: str, *_params: object) -> None:
-        with db_connection.wrap_database_errors, cursor.copy(statement) as copy:
-            copy.write(rows)
-
-    # Whoever watches or counts the statements of this connection is told of this one too.
-    cursor._execute_with_wrappers(statement, None, many=False, executor=send)
-
-
 @lru_cache(maxsize=64)
 def _insert_from_arrays(model: type[models.Model], into: str) -> str:
     types = [field.db_type(db_connection) for field in model._meta.concrete_fields]
     arrays = ", ".join(f"%s::{name}[]" for name in types)
-    return f"INSERT INTO {into} SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING"  # noqa: S608 - types of the model's columns
+    return f"INSERT INTO {into} SELECT * FROM unnest({arrays})"  # noqa: S608 - types of the model's columns
 
 
 @lru_cache(maxsize=64)
@@ -158,32 +144,22 @@ def _columns_of(model: type[models.Model]) -> str:
 
 def _array(values: Sequence[Any]) -> str:
     """A column as PostgreSQL writes an array: half the time that the driver takes for it."""
-    texts = [f'"{text}"' for text in _written(values, _IN_ARRAYS)]
-    return f"{{{','.join(_with_nulls(texts, values, 'NULL'))}}}"
-
-
-def _copied(values: Sequence[Any]) -> Sequence[str]:
-    """A column as COPY reads it."""
-    return _with_nulls(_written(values, _IN_COPIES), values, r"\N")
-
-
-def _written(values: Sequence[Any], escapes: Mapping[str, str]) -> list[str]:
-    """The texts of a column. TypeError for a kind that PostgreSQL may read as something else."""
     if len(values) > 1 and values.count(values[0]) == len(values):
         # An owner, a currency, an empty field: nearly half of all columns say one thing.
-        return _written(values[:1], escapes) * len(values)
+        return f"{{{','.join(_items(values[:1]) * len(values))}}}"
+    return f"{{{','.join(_items(values))}}}"
+
+
+def _items(values: Sequence[Any]) -> list[str]:
+    """The items of an array. TypeError for a kind that PostgreSQL may read as something else."""
     for kind in set(map(type, values)):
         if not issubclass(kind, _WRITABLE):
-            raise TypeError(f"{kind.__name__} is not written as text")
+            raise TypeError(f"{kind.__name__} is not written into an array")
     texts = list(map(str, values))
     whole = "".join(texts)
-    if any(character in whole for character in escapes):
-        table = str.maketrans(dict(escapes))
-        return [text.translate(table) for text in texts]
-    return texts
-
-
-def _with_nulls(texts: list[str], values: Sequence[Any], null: str) -> list[str]:
-    if None not in values:
-        return texts
-    return [null if value is None else text for text, value in zip(texts, values, strict=True)]
+    if "\\" in whole or '"' in whole:
+        texts = [text.replace("\\", "\\\\").replace('"', '\\"') for text in texts]
+    if None in values:
+        pairs = zip(values, texts, strict=True)
+        return ["NULL" if value is None else f'"{text}"' for value, text in pairs]
+    return [f'"{text}"' for text in texts]

@@ -43,6 +43,8 @@ class LedgerRow:
     __slots__ = (*FIELDS, "_state", "revisions", "told", "told_as")
 
     pk: ClassVar[None] = None
+    # No statement's row is told again word for word.
+    mark: ClassVar[None] = None
     if TYPE_CHECKING:
         provider_transaction_id: str
         status: str
@@ -60,7 +62,6 @@ class LedgerRow:
         for name, value in values.items():
             setattr(self, name, value)
         self._state = _NEW
-        self.told_as = None
         self.revisions = []
         self.told = []
 

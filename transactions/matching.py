@@ -61,10 +61,10 @@ FIELDS = (
     "provider_metadata",
 )
 # With what is written beside it whenever it changes.
-WRITTEN = (*FIELDS, "told_as", "updated_at")
+WRITTEN = (*FIELDS, "told_as", "told_at", "updated_at")
 # Those that are read from a row as they are; the id and the metadata are not.
 SAID = FIELDS[1:-1]
-COMPARED = ("told_as", *FIELDS[1:])
+COMPARED = ("mark_that_counts", *FIELDS[1:])
 _ASSET_TYPE, _IS_FLAGGED = SAID.index("asset_type"), SAID.index("is_flagged")
 _read_said = attrgetter(*SAID)
 _TEXT_LIMITS = {
@@ -264,12 +264,12 @@ def _is_written(stored: Written, row: Incoming, prepared: Sequence[tuple[int, Pr
     return stored[3:-1] == tuple(said) and bool(json.loads(stored[-1]) == row.data.metadata)
 
 
-def is_unmarked(told_as: str | None, row: TransactionData) -> bool:
+def is_unmarked(mark: str | None, row: TransactionData) -> bool:
     """Whether the mark of a stored row is to become this one's, though it says nothing else.
 
     Not when the same reader has marked it: what a row says beside, it may say anew every time.
     """
-    reader = (told_as or "")[:READER_LENGTH]
+    reader = (mark or "")[:READER_LENGTH]
     return bool(row.told_as) and reader != row.told_as[:READER_LENGTH]
 
 

@@ -68,6 +68,11 @@ def _told_by_another() -> models.Exists:
     )
 
 
+_MARK_THAT_COUNTS = models.Case(
+    models.When(told_at=models.F("updated_at"), then=models.F("told_as"))
+)
+
+
 class TransactionQuerySet(OwnedQuerySet["Transaction"]):
     """Reads of transactions."""
 
@@ -122,9 +127,13 @@ class TransactionQuerySet(OwnedQuerySet["Transaction"]):
         return rows
 
     def as_written(self, ids: Collection[str], fields: Sequence[str]) -> dict[str, Written]:
-        """Those with these provider ids, by it: (pk, id, *fields) as the driver gives them."""
+        """Those with these provider ids, by it: (pk, id, *fields) as the driver gives them.
+
+        `mark_that_counts` may be asked for like a field: see `Transaction.mark`.
+        """
         names = ("pk", "provider_transaction_id", *fields)
-        asked_for = self.filter(among("provider_transaction_id", ids)).values_list(*names)
+        found = self.filter(among("provider_transaction_id", ids))
+        asked_for = found.annotate(mark_that_counts=_MARK_THAT_COUNTS).values_list(*names)
         with db_connection.cursor() as cursor:
             read_moments_fast(cursor)
             cursor.execute(*asked_for.query.sql_with_params())
@@ -133,7 +142,8 @@ class TransactionQuerySet(OwnedQuerySet["Transaction"]):
     def told(self, most: int) -> list[Written]:
         """Of at most so many: (account, *fields of Known) as the driver gives them."""
         names = ("account", *Known._fields)
-        asked_for = self.filter(told_as__isnull=False).order_by().values_list(*names)[:most]
+        marked = self.filter(told_as__isnull=False, told_at=models.F("updated_at"))
+        asked_for = marked.order_by().values_list(*names)[:most]
         with db_connection.cursor() as cursor:
             read_moments_fast(cursor)
             cursor.execute(*asked_for.query.sql_with_params())
@@ -196,9 +206,11 @@ class Transaction(Owned):
     pending_provider_id = models.CharField(max_length=300, blank=True)
     is_flagged = models.BooleanField(default=False)
     provider_metadata = models.JSONField(default=dict, blank=True)
-    # Whatever else writes what a row says has to forget this. None: a column that may be empty is
-    # added to millions of rows in no time.
+    # How the row was told that all this was read from, and when that was written: whatever else
+    # writes here moves `updated_at`, and the mark means nothing any more. They may be empty because
+    # such columns are added to millions of rows in no time.
     told_as = models.CharField(max_length=32, null=True, editable=False)  # noqa: DJ001
+    told_at = models.DateTimeField(null=True, editable=False)
 
     objects: ClassVar[TransactionQuerySet] = TransactionQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -225,6 +237,11 @@ class Transaction(Owned):
 
     def __str__(self) -> str:
         return f"{self.transaction_date} {self.amount} {self.currency}"
+
+    @property
+    def mark(self) -> str | None:
+        """The mark of the row that this was read from, as long as it says what that row says."""
+        return self.told_as if self.told_at == self.updated_at else None
 
 
 class TransactionRevision(Owned):

@@ -127,7 +127,7 @@ def _overwrite(stored: Transaction | None, change: RowChange) -> bool:
         is_ours = getattr(stored, name) == getattr(change.before, name)
         if is_ours or name == "provider_transaction_id":
             setattr(stored, name, getattr(change.after, name))
-    stored.updated_at, stored.told_as = now(), None
+    stored.updated_at = now()
     return bool(names)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -117,7 +117,7 @@ def match(
     # Most often nothing of the rest is known at all, or there is no rest.
     by_id = _stored(account, rest) if known and rest else {}
     becoming = _becoming(account, rest, settled)
-    make = partial(_new, account)
+    make = partial(_new, account, now())
     hold(rest, by_id, becoming, matched, make, adds_only=adds_only)
     return matched
 
@@ -221,9 +221,9 @@ def cancel_vanished(
     vanished = vanished_from(account, rows, since, also)
     changes = {"status": [TransactionStatus.PENDING, TransactionStatus.CANCELLED]}
     for pending in vanished:
-        pending.status, pending.told_as = TransactionStatus.CANCELLED, None
+        pending.status = TransactionStatus.CANCELLED
         pending.updated_at = now()
-    Transaction.objects.bulk_update(vanished, ["status", "told_as", "updated_at"])
+    Transaction.objects.bulk_update(vanished, ["status", "updated_at"])
     bulk_insert([_revision(pending, changes, sync_id) for pending in vanished])
     return len(vanished)
 
@@ -243,12 +243,14 @@ def _save(
     if changed:
         moment = now()
         for txn in changed:
-            txn.updated_at = moment
+            txn.updated_at = txn.told_at = moment
         Transaction.objects.bulk_update(changed, WRITTEN)
         bulk_insert([_revision(txn, changes, sync_id) for txn, changes in matched.changed])
     if matched.marked:
         # Not a change of what it says: `updated_at` stays.
-        Transaction.objects.bulk_update(matched.marked, ["told_as"])
+        for txn in matched.marked:
+            txn.told_at = txn.updated_at
+        Transaction.objects.bulk_update(matched.marked, ["told_as", "told_at"])
     if is_file:
         _record_sightings(account, matched, sync_id)
     return Saved(counts=matched.counts())
@@ -332,10 +334,11 @@ class _Draft:
         self.pk = values["id"]
 
 
-def _new(account: Account, row: Incoming, row_id: str) -> Transaction:
+def _new(account: Account, moment: datetime, row: Incoming, row_id: str) -> Transaction:
     values = as_stored(row, row_id)
     values |= {"id": uuid7(), "user_id": account.user_id, "account_id": account.pk}
-    values["told_as"] = row.data.told_as or None
+    values |= {"told_as": row.data.told_as or None, "told_at": moment}
+    values |= {"created_at": moment, "updated_at": moment}
     return cast("Transaction", _Draft(values))
 
 
@@ -352,7 +355,7 @@ def _compare(stored: Transaction, row: Incoming, row_id: str, matched: Matched) 
     }
     if not changes:
         matched.unchanged.append(stored.pk)
-        if is_unmarked(stored.told_as, row.data):
+        if is_unmarked(stored.mark, row.data):
             stored.told_as = row.data.told_as
             matched.marked.append(stored)
         return

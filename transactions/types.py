@@ -248,5 +248,6 @@ class Known(NamedTuple):
     told_as: str
     provider_transaction_id: str
     pending_provider_id: str
+    status: str
     transaction_date: date
     occurred_at: datetime | None

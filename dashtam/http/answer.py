@@ -54,8 +54,7 @@ class Answer:
         read = msgspec.json.Decoder(float_hook=_Numbers(_decimal).__getitem__).decode
         value, problem = _parsed(self.body, read)
         if problem:
-            kind = self.headers.get("content-type", "no content type").partition(";")[0][:50]
-            raise BadAnswer(f"{self.asked}: {problem} ({kind}: {self.excerpt()})")
+            raise self._refusal(problem)
         return value
 
     def parts(self) -> list[bytes] | None:
@@ -82,12 +81,17 @@ class Answer:
             if is_plain():
                 with suppress(*_UNREADABLE):
                     return read(part)
-            value, problem = _parsed(part, read)
+            # As deep as it is in the body.
+            value, problem = _parsed(b"[%b]" % part, read)
             if problem:
-                raise BadAnswer(f"{self.asked}: {problem}")
-            return value
+                raise self._refusal(problem)
+            return value[0]
 
         return read_part
+
+    def _refusal(self, problem: str) -> BadAnswer:
+        kind = self.headers.get("content-type", "no content type").partition(";")[0][:50]
+        return BadAnswer(f"{self.asked}: {problem} ({kind}: {self.excerpt()})")
 
     def excerpt(self) -> str:
         """Return at most 200 characters of the body for a log, with nothing private in them."""

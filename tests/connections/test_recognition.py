@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils.timezone import now
 
 from accounts.models import Account
 from connections import arriving, recognition
+from connections.errors import NeedsReauthentication, SyncError
 from connections.models import QuarantinedRecord, Sync
 from connections.providers import schwab
 from connections.recognition import Memory
@@ -228,6 +230,25 @@ def test_what_something_else_has_written_since_is_written_again(told):
     assert stored(1).description == "PAYROLL"
 
 
+def test_a_mark_that_an_older_version_left_behind_does_not_count(told):
+    told.tell(1, -20, status="PENDING")
+    sync(told)
+    Transaction.objects.update(status=TransactionStatus.CANCELLED, updated_at=now())
+    assert sync(told) == {"updated": 1}
+    assert stored(1).status == TransactionStatus.PENDING
+    assert sync(told) == {"unchanged": 1}
+
+
+def test_a_late_copy_of_a_pending_row_does_not_keep_it_from_settling(told):
+    waiting = told.tell(1, -20, status="PENDING")
+    sync(told)
+    told.rows.insert(0, {**waiting, "status": "VALID", "netAmount": -24})
+    assert sync(told) == {"updated": 1, "ignored": 1}
+    assert (stored(1).status, stored(1).amount) == (TransactionStatus.SETTLED, -24)
+    assert sync(told) == {"unchanged": 1, "ignored": 1}
+    assert stored(1).status == TransactionStatus.SETTLED
+
+
 @pytest.mark.parametrize("is_last", [True, False])
 def test_of_a_row_told_twice_the_last_word_counts(told, is_last):
     told.tell(1, 10)
@@ -258,6 +279,63 @@ def test_an_answer_with_a_row_that_is_no_json_is_refused_whole(told, monkeypatch
     step = done.steps.filter(kind=StepKind.TRANSACTIONS).first()
     assert (done.status, step.error_code) == (SyncStatus.PARTIAL, "provider_invalid_response")
     assert Transaction.objects.count() == 1
+
+
+class Broken(SyncError):
+    """What is raised when the provider breaks off."""
+
+    def __init__(self):
+        super().__init__("provider_unavailable")
+
+
+@pytest.fixture
+def known_from(told, monkeypatch):
+    """Forgets the history, reads it until it breaks off; from which day on it is known then."""
+
+    def until(breaks_before, error=Broken):
+        Account.objects.update(is_history_complete=False, transactions_from=None)
+
+        def asked(_self, account, since, stop, **_guess):
+            if since.date() < breaks_before and account.provider_account_id == told.account_id:
+                raise error()
+            return told.answer(account, since, stop)
+
+        monkeypatch.setattr(schwab.Schwab, "_asked", asked)
+        again(told.connection)
+        return Account.objects.get(provider_account_id=told.account_id).transactions_from
+
+    return until
+
+
+def test_empty_days_that_were_read_are_known_though_reading_broke_off(known_from):
+    today = now().date()
+    found = known_from(today - timedelta(days=250))
+    assert timedelta(days=150) < today - found < timedelta(days=250)
+
+
+def test_empty_days_are_known_though_the_person_has_to_sign_in_again(known_from):
+    today = now().date()
+    found = known_from(today - timedelta(days=250), NeedsReauthentication)
+    assert timedelta(days=150) < today - found < timedelta(days=250)
+
+
+def test_rows_before_empty_days_are_saved_with_them(told, known_from):
+    told.tell(1, 10, days_ago=200)
+    today = now().date()
+    found = known_from(today - timedelta(days=350))
+    assert stored(1)
+    assert timedelta(days=200) < today - found < timedelta(days=350)
+
+
+def test_empty_days_are_kept_at_times_however_many_there_are(told, known_from, monkeypatch):
+    monkeypatch.setattr(arriving, "KEEP_EVERY_SECONDS", 0)
+    kept = []
+    real = arriving.Arrivals._keep
+    monkeypatch.setattr(
+        arriving.Arrivals, "_keep", lambda self, *what: (kept.append(what[-1]), real(self, *what))
+    )
+    known_from(now().date() - timedelta(days=350))
+    assert len(kept) == 3
 
 
 @pytest.mark.once

@@ -1,4 +1,4 @@
-"""Keep how a provider told each transaction; an empty column takes no time to add."""
+"""Keep how a provider told each transaction; empty columns take no time to add."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """Add the column."""
+    """Add the columns."""
 
     dependencies = [("transactions", "0001_initial")]
 
@@ -15,5 +15,10 @@ class Migration(migrations.Migration):
             model_name="transaction",
             name="told_as",
             field=models.CharField(editable=False, max_length=32, null=True),
-        )
+        ),
+        migrations.AddField(
+            model_name="transaction",
+            name="told_at",
+            field=models.DateTimeField(editable=False, null=True),
+        ),
     ]
