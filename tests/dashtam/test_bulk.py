@@ -78,7 +78,14 @@ def test_a_column_that_says_one_thing_says_it_in_every_row(account):
     assert set(Transaction.objects.values_list("description", flat=True)) == {"a\tb\\"}
 
 
-def test_a_copy_is_seen_by_whoever_watches_statements(account):
+def test_equal_objects_are_each_written_as_they_are(account):
+    said = (1, True)
+    bulk_insert([a_transaction(account, f"{n!r}", provider_metadata={"a": n}) for n in said])
+    written = Transaction.objects.values_list("provider_metadata", flat=True)
+    assert sorted(map(str, written)) == ["{'a': 1}", "{'a': True}"]
+
+
+def test_an_insert_is_seen_by_whoever_watches_statements(account):
     seen = []
 
     def watch(execute, sql, *rest):
