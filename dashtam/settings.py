@@ -117,7 +117,11 @@ if _database["ENGINE"].endswith("sqlite3"):
     _database["TEST"] = {"NAME": _test_name}
 else:
     # A server that is away is said to be away within seconds, and found again when it is back.
-    _database["OPTIONS"] = {"connect_timeout": 5, **_database.get("OPTIONS", {})}
+    _given = {"connect_timeout": 5, **_database.get("OPTIONS", {})}
+    if DASHTAM_ROLE in ("web", "worker"):
+        # A process that freezes in a transaction must not keep its locks: none is idle for so long.
+        _given = {"options": "-c idle_in_transaction_session_timeout=90s", **_given}
+    _database["OPTIONS"] = _given
     if DASHTAM_ROLE == "web":
         # Under ASGI each request has a thread of its own: only a pool keeps connections bounded.
         _size = env.int("DATABASE_POOL", default=20)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.db import connection as db_connection
 
-from tests.processes import ROOT, environment, measured, wait_until
+from tests.processes import ROOT, environment, manage, measured, wait_until
 
 pytestmark = pytest.mark.processes
 
@@ -136,3 +136,16 @@ def test_it_finds_its_database_when_it_comes_goes_and_comes_back(way, start):
         way.open(url.hostname, url.port or 5432)
         wait_until(lambda: web.ask("/health/ready") == READY, "it is ready")
         way.close()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(("role", "limit"), [("web", "90s"), ("worker", "90s"), ("", "0")])
+def test_who_freezes_in_a_transaction_loses_its_locks(role, limit):
+    ask = (
+        "from django.db import connection; cursor = connection.cursor();"
+        "cursor.execute('SHOW idle_in_transaction_session_timeout');"
+        "print('limit', cursor.fetchone()[0])"
+    )
+    roles = {"DASHTAM_ROLE": role} if role else {}
+    told = manage(os.environ["DATABASE_URL"], "shell", "-c", ask, **roles)
+    assert told.stdout.split()[-2:] == ["limit", limit], told.stderr
