@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.db import connection as db_connection
 
+from tests.bench.databases import postgres
 from tests.processes import ROOT, environment, manage, measured, wait_until
 
 pytestmark = pytest.mark.processes
@@ -147,5 +148,6 @@ def test_who_freezes_in_a_transaction_loses_its_locks(role, limit):
         "print('limit', cursor.fetchone()[0])"
     )
     roles = {"DASHTAM_ROLE": role} if role else {}
-    told = manage(os.environ["DATABASE_URL"], "shell", "-c", ask, **roles)
+    with postgres() as url:
+        told = manage(url, "shell", "-c", ask, **roles)
     assert told.stdout.split()[-2:] == ["limit", limit], told.stderr
