@@ -25,7 +25,7 @@ class Fetched:
     day), so the others have left the feed. `is_newest`: the rows go up to now, so that the next
     reading may begin where they end.
     `rejected` are the rows that could not be read, `ignored` counts positions of zero. `known` are
-    transactions that are stored as they are told, `repeats` counts what later rows say otherwise.
+    transactions that are stored as they are told, `repeats` counts rows told otherwise beside.
     `covers` are the first and last day that a statement is about, where it is one.
     """
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from connections.recognition import Memory, reader_of
+from dashtam.bulk import as_moment, as_uuid
 from transactions.models import Transaction
 from transactions.types import Known
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from datetime import date
 
     from accounts.types import AccountData
@@ -33,23 +33,11 @@ def memories(
     known: defaultdict[UUID | str, dict[str, Known]] = defaultdict(dict)
     if since:
         rows = Transaction.objects.filter(account__in=told, transaction_date__gte=since)
-        for account_id, *said in rows.told(MOST_ROWS):
-            one = _known(said)
+        for account_id, *said, moment in rows.told(MOST_ROWS):
+            one = Known._make((*said, moment and as_moment(moment)))
             known[account_id][one.told_as] = one
-    by_account = {_as_uuid(account_id): by_mark for account_id, by_mark in known.items()}
+    by_account = {as_uuid(account_id): by_mark for account_id, by_mark in known.items()}
     return {
         pk: Memory(reader_of(source.slug, account), by_account.get(pk, {}))
         for pk, account in told.items()
     }
-
-
-def _known(said: Iterable[Any]) -> Known:
-    one = Known._make(said)
-    if one.occurred_at and one.occurred_at.tzinfo is None:
-        # SQLite's driver has UTC that does not say so.
-        return one._replace(occurred_at=one.occurred_at.replace(tzinfo=UTC))
-    return one
-
-
-def _as_uuid(value: UUID | str) -> UUID:
-    return UUID(value) if isinstance(value, str) else value

@@ -49,17 +49,14 @@ def bulk_insert(
         return
     of: type[models.Model] = model or type(objects[0])
     columns = [_column(field, objects) for field in of._meta.concrete_fields]
-    into = _columns_of(of)
     on_conflict = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
     with db_connection.cursor() as cursor:
         if db_connection.vendor == "postgresql":
-            statement = f"{_insert_from_arrays(of, into)}{on_conflict}"
-            cursor.execute(statement, list(map(_array, columns)))
+            cursor.execute(f"{_insert_from_arrays(of)}{on_conflict}", list(map(_array, columns)))
         else:
             places = ", ".join(["%s"] * len(columns))
             rows = list(zip(*columns, strict=True))
-            statement = f"INSERT INTO {into} VALUES ({places}){on_conflict}"  # noqa: S608 - columns of the model
-            cursor.executemany(statement, rows)
+            cursor.executemany(f"{_insert_into(of)} VALUES ({places}){on_conflict}", rows)
     for one in objects:
         one._state.adding = False
         one._state.db = db_connection.alias
@@ -81,6 +78,16 @@ def read_moments_fast(cursor: Any) -> None:
     """Have a cursor read times by the driver's own means: Django's are ten times as slow."""
     if db_connection.vendor == "postgresql":
         cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
+
+
+def as_uuid(value: UUID | str) -> UUID:
+    """A key as a driver gives it: SQLite has no type of its own for it."""
+    return UUID(value) if isinstance(value, str) else value
+
+
+def as_moment(value: datetime) -> datetime:
+    """A time as a driver gives it: SQLite's is UTC that does not say so."""
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def preparation(field: models.Field[Any, Any]) -> Prepare | None:
@@ -132,17 +139,16 @@ def _column(field: models.Field[Any, Any], objects: Sequence[Any]) -> list[Any]:
 
 
 @lru_cache(maxsize=64)
-def _insert_from_arrays(model: type[models.Model], into: str) -> str:
+def _insert_from_arrays(model: type[models.Model]) -> str:
     types = [field.db_type(db_connection) for field in model._meta.concrete_fields]
     arrays = ", ".join(f"%s::{name}[]" for name in types)
-    return f"INSERT INTO {into} SELECT * FROM unnest({arrays})"  # noqa: S608 - types of the model's columns
+    return f"{_insert_into(model)} SELECT * FROM unnest({arrays})"  # noqa: S608 - types of the model's columns
 
 
-@lru_cache(maxsize=64)
-def _columns_of(model: type[models.Model]) -> str:
+def _insert_into(model: type[models.Model]) -> str:
     quote = db_connection.ops.quote_name
     columns = ", ".join(quote(field.column) for field in model._meta.concrete_fields)
-    return f"{quote(model._meta.db_table)} ({columns})"
+    return f"INSERT INTO {quote(model._meta.db_table)} ({columns})"
 
 
 def _array(values: Sequence[Any]) -> str:
@@ -150,13 +156,13 @@ def _array(values: Sequence[Any]) -> str:
 
     TypeError for a kind that PostgreSQL may read as something else.
     """
+    for kind in set(map(type, values)):
+        if not issubclass(kind, _WRITABLE):
+            raise TypeError(f"{kind.__name__} is not written into an array")
     if not values:
         return "{}"
     if _is_constant(values):
         return f"{{{','.join([_item(values[0])] * len(values))}}}"
-    for kind in set(map(type, values)):
-        if not issubclass(kind, _WRITABLE):
-            raise TypeError(f"{kind.__name__} is not written into an array")
     texts = list(map(str, values))
     whole = "".join(texts)
     if None in values or "\\" in whole or '"' in whole:
@@ -173,8 +179,6 @@ def _is_constant(values: Sequence[Any]) -> bool:
 def _item(value: Any) -> str:
     if value is None:
         return "NULL"
-    if not isinstance(value, _WRITABLE):
-        raise TypeError(f"{type(value).__name__} is not written into an array")
     text = str(value)
     if "\\" in text or '"' in text:
         text = text.replace("\\", "\\\\").replace('"', '\\"')

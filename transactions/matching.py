@@ -20,7 +20,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from dashtam.bulk import preparation
+from dashtam.bulk import as_uuid, preparation
 from dashtam.money import canonical
 from dashtam.text import clean_text
 from transactions.models import Transaction
@@ -235,7 +235,7 @@ def without_unchanged(
         stored = known.get(row.other_id) or known.get(row.claimed_id)
         is_alone = row.claimed_id not in shared and row.other_id not in shared
         if stored and is_alone and _is_written(stored, row, prepared):
-            unchanged.append(_as_uuid(stored[0]))
+            unchanged.append(as_uuid(stored[0]))
         else:
             rest.append(row)
     return unchanged, rest
@@ -271,11 +271,6 @@ def is_unmarked(mark: str | None, row: TransactionData) -> bool:
     """
     reader = (mark or "")[:READER_LENGTH]
     return bool(row.told_as) and reader != row.told_as[:READER_LENGTH]
-
-
-def _as_uuid(value: UUID | str) -> UUID:
-    # SQLite has no type of its own for it.
-    return UUID(value) if isinstance(value, str) else value
 
 
 def settlements(

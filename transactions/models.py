@@ -209,7 +209,7 @@ class Transaction(Owned):
     # How the row was told that all this was read from, and when that was written: whatever else
     # writes here moves `updated_at`, and the mark means nothing any more. They may be empty because
     # such columns are added to millions of rows in no time.
-    told_as = models.CharField(max_length=32, null=True, editable=False)  # noqa: DJ001
+    told_as = models.CharField(max_length=32, null=True, editable=False)  # noqa: DJ001 - see above
     told_at = models.DateTimeField(null=True, editable=False)
 
     objects: ClassVar[TransactionQuerySet] = TransactionQuerySet.as_manager()  # type: ignore[assignment]

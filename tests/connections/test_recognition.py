@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils.timezone import now
 
 from accounts.models import Account
@@ -330,12 +331,22 @@ def test_rows_before_empty_days_are_saved_with_them(told, known_from):
 def test_empty_days_are_kept_at_times_however_many_there_are(told, known_from, monkeypatch):
     monkeypatch.setattr(arriving, "KEEP_EVERY_SECONDS", 0)
     kept = []
-    real = arriving.Arrivals._keep
-    monkeypatch.setattr(
-        arriving.Arrivals, "_keep", lambda self, *what: (kept.append(what[-1]), real(self, *what))
-    )
-    known_from(now().date() - timedelta(days=350))
-    assert len(kept) == 3
+
+    def watch(execute, sql, *rest):
+        kept.append(sql.startswith("UPDATE") and '"transactions_from"' in sql)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(watch):
+        known_from(now().date() - timedelta(days=350))
+    # The newest days, and three parts of the history.
+    accounts = Account.objects.count()
+    assert sum(kept) >= accounts + 3
+
+
+def test_a_module_that_loses_a_row_is_refused():
+    memory = Memory(b"", {})
+    with pytest.raises(ValueError, match="2 rows were read as 1"):
+        list(memory.read([{}, {}], None, lambda _rows, _account: iter([None])))
 
 
 @pytest.mark.once

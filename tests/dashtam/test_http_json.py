@@ -95,6 +95,7 @@ def test_whatever_comes_is_json_or_a_bad_answer(body):
 PIECES = [
     b"1.50", b"-0", b"1e999", b"9" * 401, b'"' + b"9" * 401 + b'"', b"NaN", b'"\\ud800"', b'"\x01"',
     b'{"a": [0.10, {"b": null}]}', b'{"a": 1, "a": 2}', b'"\xff"', b"[" * 70 + b"]" * 70, b'"]["',
+    b"[" * 62 + b"]" * 62, b"[" * 63 + b"]" * 63, b'["[", ' + b"[" * 62 + b"]" * 63,
     "\"é\"".encode(), b"tru", b"true", b"", b" ",
 ]  # fmt: skip
 
