@@ -73,6 +73,14 @@ _MARK_THAT_COUNTS = models.Case(
 )
 
 
+def _from_driver(asked_for: models.QuerySet[Any, Any]) -> list[Written]:
+    with db_connection.cursor() as cursor:
+        read_moments_fast(cursor)
+        cursor.execute(*asked_for.query.sql_with_params())
+        rows: list[Written] = cursor.fetchall()
+        return rows
+
+
 class TransactionQuerySet(OwnedQuerySet["Transaction"]):
     """Reads of transactions."""
 
@@ -133,22 +141,14 @@ class TransactionQuerySet(OwnedQuerySet["Transaction"]):
         """
         names = ("pk", "provider_transaction_id", *fields)
         found = self.filter(among("provider_transaction_id", ids))
-        asked_for = found.annotate(mark_that_counts=_MARK_THAT_COUNTS).values_list(*names)
-        with db_connection.cursor() as cursor:
-            read_moments_fast(cursor)
-            cursor.execute(*asked_for.query.sql_with_params())
-            return {row[1]: row for row in cursor.fetchall()}
+        marked = found.annotate(mark_that_counts=_MARK_THAT_COUNTS)
+        return {row[1]: row for row in _from_driver(marked.values_list(*names))}
 
     def told(self, most: int) -> list[Written]:
         """Of at most so many: (account, *fields of Known) as the driver gives them."""
         names = ("account", *Known._fields)
         marked = self.filter(told_as__isnull=False, told_at=models.F("updated_at"))
-        asked_for = marked.order_by().values_list(*names)[:most]
-        with db_connection.cursor() as cursor:
-            read_moments_fast(cursor)
-            cursor.execute(*asked_for.query.sql_with_params())
-            rows: list[Written] = cursor.fetchall()
-            return rows
+        return _from_driver(marked.order_by().values_list(*names)[:most])
 
     def period(self) -> tuple[date | None, date | None]:
         """The first and last day of these; None for both when there are none."""

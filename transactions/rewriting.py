@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.utils.timezone import now
 
 from dashtam.bulk import bulk_insert
-from transactions.matching import FIELDS, WRITTEN
+from transactions.matching import FIELDS
 from transactions.models import Sighting, Transaction, TransactionRevision
 from transactions.services import CHUNK
 
@@ -69,7 +69,7 @@ def rewrite(account: Account, changes: Sequence[RowChange], sources: Sources) ->
     for chunk in _chunks(changes):
         stored = Transaction.objects.in_bulk([one.pk for one in chunk])
         changed = [stored[one.pk] for one in chunk if _overwrite(stored.get(one.pk), one)]
-        Transaction.objects.bulk_update(changed, WRITTEN, batch_size=CHUNK)
+        Transaction.objects.bulk_update(changed, [*FIELDS, "updated_at"], batch_size=CHUNK)
         moved = [one for one in chunk if one.before.revisions != one.after.revisions]
         _rewrite_revisions(account, moved, sources)
 
